@@ -1,0 +1,237 @@
+"""The settings of both packages: one frozen dataclass whose fields carry their environment variables.
+
+``Settings(...)`` refuses a bad value with ``ValueError``; ``Settings.from_environment()`` warns about it and takes
+the default instead, so that a typing mistake in a deployment's environment cannot stop the application. The table in
+``docs/settings.md`` is made from the fields below.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, get_type_hints
+
+_log = logging.getLogger(__name__)
+
+ENV_FLAG_RETRY_POLICY_V2: Final = "FEATURE_AUTO_ASSIGN_RETRY_POLICY_V2"
+ENV_FLAG_PLANNER_CACHE: Final = "PLANNER_CACHE_ENABLED"
+
+_TRUE = frozenset({"1", "true", "t", "yes", "y", "on", "enabled"})
+_FALSE = frozenset({"0", "false", "f", "no", "n", "off", "disabled"})
+_TABLE = re.compile(r'(?:(?:"[^"\x00]{1,63}"|[^\W\d][\w$]{0,62})\.)?(?:"[^"\x00]{1,63}"|[^\W\d][\w$]{0,62})')
+
+
+def parse_bool(text: str) -> bool:
+    """Read a boolean as people write it in an environment: ``true``, ``1``, ``on`` … or ``false``, ``0``, ``off`` ….
+
+    Raises:
+        ValueError: for anything else.
+    """
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("expected true or false")
+
+
+def _positive(value: float) -> None:
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError("must be a finite number above zero")
+
+
+def _not_negative(value: float) -> None:
+    if not math.isfinite(value) or value < 0:
+        raise ValueError("must be a finite number, zero or more")
+
+
+def _table_name(value: str) -> None:
+    if not _TABLE.fullmatch(value):
+        raise ValueError("must be a table name such as observability_events or schema.observability_events")
+
+
+def _setting(
+    default: Any, *env: str, unit: str = "", doc: str, check: Callable[[Any], None] | None = None, secret: bool = False
+) -> Any:
+    """Declare a setting; the first of its environment variables that is set and not empty counts."""
+    metadata = {"env": env, "unit": unit, "doc": doc, "check": check}
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What can be set, with its default.
+
+    Raises:
+        ValueError: naming the field, the value and what is expected, if a value is of the wrong type or range.
+
+    >>> Settings(batch_size=100).batch_size
+    100
+    """
+
+    enabled: bool = _setting(
+        True,
+        "OTEL_AUTO_ASSIGN_ENABLED",
+        doc="Kill switch at start. `enable()` and `disable()` turn it at run time.",
+    )
+    profiling: bool = _setting(
+        False,
+        "DEBUG_CAPACITY_PROFILING",
+        doc="Every stage becomes a span, and quotes carry the planner's own statistics (`planner_internal`).",
+    )
+    inline_timeout: float = _setting(
+        12.0,
+        "OTEL_AUTO_ASSIGN_INLINE_TIMEOUT",
+        unit="s",
+        doc="The time-out of inline runs whose `traced_inline` names none.",
+        check=_positive,
+    )
+    stage_threshold: float = _setting(
+        1.0,
+        "OTEL_AUTO_ASSIGN_STAGE_THRESHOLD",
+        unit="s",
+        doc="A stage that takes longer is slow, unless its `traced_stage` names a threshold of its own.",
+        check=_not_negative,
+    )
+    dsn: str = _setting(
+        "",
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN",
+        "SUPABASE_DB_URL",
+        doc="Where rows are written: a libpq connection string or URI. It is never logged.",
+        secret=True,
+    )
+    table: str = _setting(
+        "observability_events",
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_TABLE",
+        doc="The table rows are written to, with its schema where the search path does not find it.",
+        check=_table_name,
+    )
+    batch_size: int = _setting(
+        500,
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_BATCH_SIZE",
+        unit="rows",
+        doc="The most rows that one statement writes.",
+        check=_positive,
+    )
+    schedule_delay: float = _setting(
+        1.0,
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_SCHEDULE_DELAY",
+        unit="s",
+        doc="The longest that a row waits for its batch to fill.",
+        check=_positive,
+    )
+    buffer_size: int = _setting(
+        20_000,
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_BUFFER_SIZE",
+        unit="spans",
+        doc="The most ended spans that wait in memory, while the database is away too. What comes beyond is dropped and counted.",
+        check=_positive,
+    )
+    connect_timeout: float = _setting(
+        5.0,
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONNECT_TIMEOUT",
+        unit="s",
+        doc="The longest that one attempt to connect may take.",
+        check=_positive,
+    )
+    statement_timeout: float = _setting(
+        10.0,
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_TIMEOUT",
+        unit="s",
+        doc="The longest that one statement may take before the client gives its connection up.",
+        check=_positive,
+    )
+    shutdown_timeout: float = _setting(
+        5.0,
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_SHUTDOWN_TIMEOUT",
+        unit="s",
+        doc="The longest that the end of the process waits for rows to be written.",
+        check=_not_negative,
+    )
+
+    def __post_init__(self) -> None:
+        """Check every field, so that a setting in force is a setting that makes sense."""
+        for spec in dataclasses.fields(self):
+            value = getattr(self, spec.name)
+            try:
+                object.__setattr__(self, spec.name, _checked(value, _types()[spec.name], spec.metadata["check"]))
+            except ValueError as error:
+                shown = "…" if not spec.repr else repr(value)
+                raise ValueError(f"setting {spec.name}={shown}: {error}") from None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None, /, **overrides: Any) -> Settings:
+        """Read the settings from ``environ`` (default: the process's); ``overrides`` come before it.
+
+        A variable that is empty counts as not set. A bad value is reported once by a warning in the log that names
+        the variable and the default taken; it raises nothing. A bad override raises ``ValueError``.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for spec in dataclasses.fields(cls):
+            if spec.name in overrides:
+                continue
+            variable = next((name for name in spec.metadata["env"] if environ.get(name, "").strip()), None)
+            if variable is None:
+                continue
+            try:
+                value = _parsed(environ[variable], _types()[spec.name])
+                values[spec.name] = _checked(value, _types()[spec.name], spec.metadata["check"])
+            except ValueError as error:
+                shown = "its value" if not spec.repr else repr(environ[variable][:80])
+                _log.warning(
+                    "environment variable %s: %s is not usable (%s); using %r", variable, shown, error, spec.default
+                )
+        return cls(**values, **overrides)
+
+
+def _types() -> dict[str, type]:
+    global _hints  # noqa: PLW0603 - resolved once, when first asked for
+    if _hints is None:
+        _hints = get_type_hints(Settings)
+    return _hints
+
+
+_hints: dict[str, type] | None = None
+
+
+def _parsed(text: str, kind: type) -> Any:
+    text = text.strip()
+    if kind is bool:
+        return parse_bool(text)
+    if kind is int:
+        try:
+            return int(text)
+        except ValueError:
+            raise ValueError("expected a whole number") from None
+    if kind is float:
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError("expected a number") from None
+    return text
+
+
+def _checked(value: Any, kind: type, check: Callable[[Any], None] | None) -> Any:
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ValueError(f"expected {kind.__name__}, got {type(value).__name__}")
+    if check is not None:
+        check(value)
+    return value
+
+
+def settings_table() -> str:
+    """Give the Markdown table of all settings that ``docs/settings.md`` shows."""
+    lines = ["| setting | environment variable | default | unit | meaning |", "|---|---|---|---|---|"]
+    for spec in dataclasses.fields(Settings):
+        variables = ", else ".join(f"`{name}`" for name in spec.metadata["env"])
+        default = "" if spec.default == "" else f"`{str(spec.default).lower() if isinstance(spec.default, bool) else spec.default}`"
+        lines.append(f"| `{spec.name}` | {variables} | {default} | {spec.metadata['unit']} | {spec.metadata['doc']} |")
+    return "\n".join(lines) + "\n"
