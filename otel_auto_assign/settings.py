@@ -129,7 +129,8 @@ class Settings:
         20_000,
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_BUFFER_SIZE",
         unit="spans",
-        doc="The most ended spans that wait in memory, while the database is away too. What comes beyond is dropped and counted.",
+        doc="The most ended spans that wait in memory, while the database is away too. What comes beyond is dropped "
+        "and counted.",
         check=_positive,
     )
     connect_timeout: float = _setting(
@@ -152,6 +153,11 @@ class Settings:
         unit="s",
         doc="The longest that the end of the process waits for rows to be written.",
         check=_not_negative,
+    )
+    email_event_type: str = _setting(
+        "",
+        "OTEL_AUTO_ASSIGN_EMAIL_EVENT_TYPE",
+        doc="The event type of the application's own rows about e-mails sent, read for `inline_email_duplicates`.",
     )
 
     def __post_init__(self) -> None:
@@ -232,6 +238,7 @@ def settings_table() -> str:
     lines = ["| setting | environment variable | default | unit | meaning |", "|---|---|---|---|---|"]
     for spec in dataclasses.fields(Settings):
         variables = ", else ".join(f"`{name}`" for name in spec.metadata["env"])
-        default = "" if spec.default == "" else f"`{str(spec.default).lower() if isinstance(spec.default, bool) else spec.default}`"
+        shown = str(spec.default).lower() if isinstance(spec.default, bool) else str(spec.default)
+        default = f"`{shown}`" if shown else ""
         lines.append(f"| `{spec.name}` | {variables} | {default} | {spec.metadata['unit']} | {spec.metadata['doc']} |")
     return "\n".join(lines) + "\n"
