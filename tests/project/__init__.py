@@ -1,0 +1,1 @@
+"""Tests of what is around the code: packaging, documents, import direction."""
