@@ -1,0 +1,95 @@
+"""Who may import whom: the arrows of the architecture, as a table."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+
+from tests.project.sources import imports, modules
+
+TIERS: Final = (
+    # The instrumentation. A module may import what stands in a line below its own, never its own line or above.
+    {"otel_auto_assign"},
+    {"otel_auto_assign.decorators"},
+    {"otel_auto_assign._children"},
+    {"otel_auto_assign._scopes"},
+    {"otel_auto_assign._spans"},
+    {"otel_auto_assign._runs", "otel_auto_assign._runtime"},
+    {"otel_auto_assign._attempts", "otel_auto_assign.flags"},
+    {"otel_auto_assign.outcomes"},
+    # The ground both packages stand on.
+    {"otel_auto_assign.reasons", "otel_auto_assign.values"},
+    {"otel_auto_assign.semconv", "otel_auto_assign.settings", "otel_auto_assign._guard", "otel_auto_assign._version"},
+)
+EXPORTER_TIERS: Final = (
+    {"observability_events"},
+    {"observability_events.processor", "observability_events.exporter", "observability_events.sampler"},
+    {"observability_events.pipeline"},
+    {"observability_events.postgres"},
+    {"observability_events.rows", "observability_events.probe"},
+    *TIERS[-2:],
+)
+READING_TIERS: Final = (
+    {"otel_auto_assign.cli"},
+    {"otel_auto_assign.analysis.figures"},
+    {"otel_auto_assign.analysis"},
+    TIERS[-1],
+)
+"""Three houses on one ground: the first two never know each other, and the third, which reads, knows neither."""
+
+HOUSES: Final = {"instrumentation": TIERS, "exporter": EXPORTER_TIERS, "reading": READING_TIERS}
+
+EXTRAS: Final = {
+    "opentelemetry.sdk", "opentelemetry.exporter", "psycopg", "orjson", "typer", "rich", "scipy", "numpy", "grpc"
+}  # fmt: skip
+"""What only an extra installs: the instrumentation must do without."""
+MAY_USE_EXTRAS: Final = ("observability_events", "otel_auto_assign.analysis", "otel_auto_assign.cli")
+
+
+def ours(name: str) -> bool:
+    """Whether a dotted name is of one of the two packages."""
+    return name.split(".", 1)[0] in {"otel_auto_assign", "observability_events"}
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_module_has_its_place(module: str) -> None:
+    """A new module must be put into the table, in the house it belongs to."""
+    assert any(module in tier for tiers in HOUSES.values() for tier in tiers), f"{module} stands in no tier"
+
+
+@pytest.mark.parametrize("house", HOUSES)
+def test_every_place_has_its_module(house: str) -> None:
+    """The table names no module that is gone."""
+    assert set().union(*HOUSES[house]) <= set(modules())
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_point_down(module: str) -> None:
+    """A module imports only what stands below it in a house where it stands."""
+    wanted = {name for name in imports(module) if ours(name)}
+    allowed: set[str] = set()
+    for tiers in HOUSES.values():
+        for level, tier in enumerate(tiers):
+            if module in tier:
+                allowed |= set().union(*tiers[level + 1 :])
+
+    assert wanted <= allowed, f"{module} may not import {sorted(wanted - allowed)}"
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if not name.startswith(MAY_USE_EXTRAS)])
+def test_the_instrumentation_does_without_extras(module: str) -> None:
+    """Neither the SDK nor a driver is imported by it, not even below a function."""
+    found = {name for name in imports(module) for extra in EXTRAS if f"{name}.".startswith(f"{extra}.")}
+    assert found == set()
+
+
+def test_importing_the_instrumentation_imports_no_extra() -> None:
+    """The import itself, in a fresh interpreter, pulls none of them in by a detour either."""
+    program = "import sys, otel_auto_assign; print(*sys.modules, sep='\\n')"
+    shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+
+    assert "otel_auto_assign" in shown
+    assert [name for name in shown for extra in EXTRAS if f"{name}.".startswith(f"{extra}.")] == []

@@ -1,0 +1,169 @@
+"""The wheel: what is in it, and what works where only its own dependencies are installed."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+
+import pytest
+
+from otel_auto_assign._version import __version__
+from tests.project.sources import PACKAGES, ROOT
+
+REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def base_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter with the wheel and its base dependencies, taken from this environment; no extra, no network."""
+    folder = tmp_path_factory.mktemp("base")
+    venv.create(folder)
+    site = next(folder.glob("lib/python*/site-packages"))
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    for dependency in base_dependencies():
+        for file in dependency.files or ():
+            if ".." not in file.parts:  # scripts lie outside of site-packages
+                target = site / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(file.read_binary())
+    return folder / "bin" / "python"
+
+
+def base_dependencies() -> Iterator[Distribution]:
+    """What a plain ``pip install otel-auto-assign`` brings, transitively."""
+    waiting, seen = ["otel-auto-assign"], set[str]()
+    while waiting:
+        found = distribution(waiting.pop())
+        if found.name in seen:
+            continue
+        seen.add(found.name)
+        if found.name != "otel-auto-assign":
+            yield found
+        for requirement in found.requires or ():
+            name = REQUIREMENT.match(requirement)
+            if name and ";" not in requirement:
+                waiting.append(name[1])
+
+
+def test_both_packages_are_in_the_wheel_whole(wheel: Path) -> None:
+    """Every source file, statement and ``py.typed`` marker of the checkout is in the wheel, and no test."""
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    wanted = {
+        f"{package}/{path.relative_to(folder)}"
+        for package, folder in PACKAGES.items()
+        for path in folder.rglob("*")
+        if path.suffix in {".py", ".sql", ".typed"}
+    }
+
+    assert packed == wanted
+    assert {"otel_auto_assign/py.typed", "observability_events/py.typed"} <= packed
+    assert "otel_auto_assign/analysis/sql/job_rates.sql" in packed
+
+
+def test_the_metadata_are_ours(wheel: Path) -> None:
+    """Version, licence and entry points are in the wheel."""
+    archive = zipfile.ZipFile(wheel)
+    info = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA")).removesuffix("METADATA")
+    metadata = archive.read(f"{info}METADATA").decode()
+    points = configparser.ConfigParser()
+    points.read_string(archive.read(f"{info}entry_points.txt").decode())
+
+    assert f"Version: {__version__}\n" in metadata
+    assert "License-Expression: Apache-2.0\n" in metadata
+    assert archive.read(f"{info}licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+    assert set(points["opentelemetry_traces_exporter"]) == {"observability_events"}
+    assert set(points["opentelemetry_traces_sampler"]) == {"auto_assign"}
+    assert set(points["opentelemetry_sampler"]) == {"auto_assign"}
+    assert points["console_scripts"]["otel-auto-assign"] == "otel_auto_assign.cli:main"
+
+
+def test_every_entry_point_leads_somewhere() -> None:
+    """What the entry points name can be imported and called."""
+    own = [
+        point for point in distribution("otel-auto-assign").entry_points if point.module.split(".", 1)[0] in PACKAGES
+    ]
+
+    assert len(own) == 4
+    assert all(callable(point.load()) for point in own)
+
+
+def test_the_base_installation_is_light(base_python: Path) -> None:
+    """With no extra the instrumentation imports; SDK and driver are not even there."""
+    program = (
+        "import importlib.util as u, otel_auto_assign._version as v; "
+        "print(v.__version__, u.find_spec('opentelemetry.sdk'), u.find_spec('psycopg'))"
+    )
+    done = subprocess.run([base_python, "-c", program], check=True, capture_output=True, text=True)
+
+    assert done.stdout.split() == [__version__, "None", "None"]
+    assert done.stderr == ""
+
+
+def test_the_command_names_its_missing_extra(base_python: Path) -> None:
+    """Without the extra the command prints the line that installs it and exits 2."""
+    done = subprocess.run([base_python, "-m", "otel_auto_assign.cli"], check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "otel-auto-assign needs typer: pip install 'otel-auto-assign[postgres]'\n"
+
+
+USER_CODE = """\
+from otel_auto_assign import traced_job, traced_quote
+
+
+@traced_quote
+def quote(booking_id: str, *, party: int = 2) -> dict[str, int]:
+    return {"hold": party}
+
+
+@traced_job(trigger="cron")
+async def job(booking_id: str) -> str:
+    return "succeeded"
+
+
+right: dict[str, int] = quote("b-1", party=4)
+reveal_type(quote)
+reveal_type(job)
+quote(1)  # wrong
+"""
+
+
+def test_users_keep_their_types(base_python: Path, tmp_path: Path) -> None:
+    """A strict type check of a user's file, against the installed wheel, knows the decorated signatures."""
+    file = tmp_path / "user.py"
+    file.write_text(USER_CODE)
+    check = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--python-executable",
+        str(base_python),
+        "--config-file=",
+        str(file),
+    ]
+    done = subprocess.run(check, cwd=tmp_path, check=False, capture_output=True, text=True)
+    found = [line.split(":", 1)[1] for line in done.stdout.splitlines() if line.startswith("user.py:")]
+
+    assert found == [
+        '15: note: Revealed type is "def (booking_id: str, *, party: int = ...) -> dict[str, int]"',
+        '16: note: Revealed type is "def (booking_id: str) -> typing.Coroutine[Any, Any, str]"',
+        '17: error: Argument 1 to "quote" has incompatible type "int"; expected "str"  [arg-type]',
+    ]
