@@ -123,7 +123,7 @@ RESULT_ERROR: Final = "error"
 RESULT_SKIPPED: Final = "skipped"
 RESULT_CANCELLED: Final = "cancelled"
 RESULT_ABANDONED: Final = "abandoned"
-RESULTS: Final = frozenset(
+RESULTS_OF_JOBS: Final = frozenset(
     {
         RESULT_SUCCEEDED,
         RESULT_EXHAUSTED,
@@ -132,9 +132,10 @@ RESULTS: Final = frozenset(
         RESULT_ERROR,
         RESULT_SKIPPED,
         RESULT_CANCELLED,
-        RESULT_ABANDONED,
     }
 )
+"""What a job can come to; ``abandoned`` is said of a job by others, after its process died."""
+RESULTS: Final = RESULTS_OF_JOBS | {RESULT_ABANDONED}
 
 INLINE_SUCCEEDED: Final = "succeeded"
 INLINE_NO_HOLD: Final = "no_hold"

@@ -1,0 +1,220 @@
+"""What the calls inside a run do from their start to their end: attempt, quote, confirm, stage.
+
+Without a run around it a quote, confirm or stage is ``direct``: a span with its own reading of flags and clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
+
+from otel_auto_assign import reasons, semconv, values
+from otel_auto_assign._attempts import CONFIRM, QUOTE, Attempt, Attributes, Child, Ending, put
+from otel_auto_assign._job_run import JobRun
+from otel_auto_assign._runs import Clock, Run
+from otel_auto_assign._runtime import runtime
+from otel_auto_assign._scopes import UNREAD, Scope, Spec, common_attributes, read_end
+from otel_auto_assign._spans import Place, end_span, end_spans, is_suppressed, place_in, start_span
+from otel_auto_assign.outcomes import Error, Outcome
+
+
+def run_around(place: Place, spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
+    """Find the run around a call; where there is none, one that has no span and never ends carries flags and clock."""
+    if place.run is not None:
+        return place.run
+    return Run(INVALID_SPAN, Clock(), common_attributes(semconv.FLOW_DIRECT, spec.read(args, kwargs)))
+
+
+def start_attributes(run: Run, spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attributes:
+    """Give what the run's children carry; what the run does not know of itself is taken from the call."""
+    attributes = run.common
+    if semconv.BOOKING_ID in attributes and semconv.RESTAURANT_ID in attributes:
+        return attributes
+    given = spec.read(args, kwargs)
+    attributes = dict(attributes)
+    if semconv.BOOKING_ID not in attributes:
+        put(attributes, semconv.BOOKING_ID, values.safe_id(given.booking_id))
+    if semconv.RESTAURANT_ID not in attributes:
+        put(attributes, semconv.RESTAURANT_ID, values.safe_id(given.restaurant_id))
+    return attributes
+
+
+class AttemptScope(Scope):
+    """An attempt's block."""
+
+    __slots__ = ("_attempt",)
+
+    def __init__(self, spec: Spec, run: Run, span: Span, context: Context, place: Place) -> None:
+        self._attempt = place.attempt
+        super().__init__(spec, run, span, context, place)
+
+    def _finish(self, value: Any, exception: BaseException | None) -> None:
+        run, attempt = self.run, self._attempt
+        if isinstance(run, JobRun) and attempt is not None:
+            _, error = read_end(run.recording, self.spec, None, exception)
+            end_spans(run.block_ended(attempt, error))
+        else:  # outside a job, or in one that has ended: a span, and nothing that counts
+            attributes: Attributes = {semconv.LATE: True} if run.ended else {}
+            end_span(Ending(self.span, attributes, None, run.clock.now()))
+
+
+def begin_attempt(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AttemptScope | None:
+    """Start an attempt."""
+    context = get_current()
+    if is_suppressed(context):
+        return None
+    place = place_in(context)
+    run = run_around(place, spec, args, kwargs)
+    attempt: Attempt | None = None
+    if isinstance(run, JobRun) and run.recording:
+        attempt, endings = run.open_attempt(
+            place.attempt, lambda now, common: start_span(semconv.SPAN_ATTEMPT, context, common, now)
+        )
+        end_spans(endings)
+    if attempt is not None:
+        span = attempt.span
+    else:
+        span = start_span(semconv.SPAN_ATTEMPT, context, start_attributes(run, spec, args, kwargs), run.clock.now())
+    return AttemptScope(spec, run, span, context, Place(run, attempt, place.in_quote))
+
+
+class _AskingScope(Scope):
+    """A quote's or a confirm's call."""
+
+    __slots__ = ("_attempt", "_nested", "_start_ns")
+    role: ClassVar[str]
+
+    def __init__(
+        self, spec: Spec, run: Run, span: Span, context: Context, place: Place, start_ns: int, *, nested: bool
+    ) -> None:
+        self._attempt = place.attempt
+        self._start_ns = start_ns
+        self._nested = nested
+        super().__init__(spec, run, span, context, place)
+
+    def _finish(self, value: Any, exception: BaseException | None) -> None:
+        run, span = self.run, self.span
+        end_ns = run.clock.now()
+        recording = span.is_recording()
+        if not recording and not run.recording:
+            span.end(end_ns)
+            return
+        outcome, error = read_end(True, self.spec, value, exception)
+        success = error is None and (outcome.succeeded() or self._taken_anyway(value, outcome))
+        reason, code = _reason(outcome, error, success=success)
+        late = False
+        endings: list[Ending] = []
+        with run.lock:
+            if run.ended:
+                late, end_ns = True, run.clock.now()
+            elif not self._nested:
+                child = Child(self.role, success, reason, code, outcome, error, self._start_ns, end_ns)
+                endings = run.child_ended(self._attempt, child)
+        attributes: Attributes = {semconv.SUCCESS: success, semconv.REASON_CODE: code}
+        if recording:
+            put(attributes, semconv.REASON, reason)
+            self._put_details(attributes, outcome, error, late=late)
+        end_span(Ending(span, attributes, error and (error.type, error.message), end_ns))
+        if endings:
+            end_spans(endings)
+
+    def _taken_anyway(self, value: Any, outcome: Outcome) -> bool:
+        return False
+
+    def _put_details(self, attributes: Attributes, outcome: Outcome, error: Error | None, *, late: bool) -> None:
+        if late:
+            attributes[semconv.LATE] = True
+        if error is not None and error.cancelled:
+            attributes[semconv.CANCELLED] = True
+        put(attributes, semconv.ATTEMPT_INDEX, _index(self.run, self._attempt))
+        put(attributes, semconv.HOLD_ID, outcome.hold_id)
+
+
+def _reason(outcome: Outcome, error: Error | None, *, success: bool) -> tuple[str | None, str]:
+    """Give the reason's text and code; a call that raised has its message for a reason."""
+    if error is not None:
+        return error.message or None, error.code
+    if outcome.reason is None:
+        return None, semconv.CODE_SUCCESS if success else semconv.CODE_UNKNOWN
+    text, code = reasons.explain(outcome.reason)
+    return text, semconv.CODE_SUCCESS if success else code
+
+
+def _index(run: Run, attempt: Attempt | None) -> int | None:
+    if attempt is not None:
+        return attempt.index
+    last = run.last if isinstance(run, JobRun) else None
+    return last.index if last is not None else None
+
+
+class QuoteScope(_AskingScope):
+    """A quote's call."""
+
+    __slots__ = ()
+    role = QUOTE
+
+    def _put_details(self, attributes: Attributes, outcome: Outcome, error: Error | None, *, late: bool) -> None:
+        super()._put_details(attributes, outcome, error, late=late)
+        attributes[semconv.CACHE_HIT] = outcome.cache_hit
+        put(attributes, semconv.ALTERNATES, outcome.alternates)
+        put(attributes, semconv.STRATEGY_REQUIRE_ADJACENCY, outcome.require_adjacency)
+        put(attributes, semconv.STRATEGY_MAX_TABLES, outcome.max_tables)
+        put(attributes, semconv.CACHE_STATUS, outcome.cache_status)
+        if self._nested:
+            attributes[semconv.NESTED] = True
+        if outcome.planner_stats is not None and runtime.settings.profiling:
+            put(attributes, semconv.PLANNER_INTERNAL, values.safe_json(outcome.planner_stats))
+
+
+def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> QuoteScope | None:
+    """Start a quote; in a job it belongs to an attempt, which it opens if there is none."""
+    context = get_current()
+    if is_suppressed(context):
+        return None
+    place = place_in(context)
+    run = run_around(place, spec, args, kwargs)
+    attempt = place.attempt
+    parent = context
+    if not place.in_quote:
+        run.asked()
+        if isinstance(run, JobRun) and run.recording:
+            attempt, endings = run.ask(
+                attempt, lambda now, common: start_span(semconv.SPAN_ATTEMPT, context, common, now)
+            )
+            if endings:
+                end_spans(endings)
+            if attempt is not None and attempt is not place.attempt:
+                parent = set_span_in_context(attempt.span, context)
+    start_ns = run.clock.now()
+    span = start_span(semconv.SPAN_QUOTE, parent, start_attributes(run, spec, args, kwargs), start_ns)
+    inside = Place(run, attempt, in_quote=True)
+    return QuoteScope(spec, run, span, context, inside, start_ns, nested=place.in_quote)
+
+
+class ConfirmScope(_AskingScope):
+    """A confirm's call."""
+
+    __slots__ = ()
+    role = CONFIRM
+
+    def _taken_anyway(self, value: Any, outcome: Outcome) -> bool:
+        """A confirm that returns nothing has succeeded."""
+        return value is None and outcome is not UNREAD and outcome.success is None
+
+
+def begin_confirm(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ConfirmScope | None:
+    """Start a confirm; in a job it is a child of the attempt whose hold it takes."""
+    context = get_current()
+    if is_suppressed(context):
+        return None
+    place = place_in(context)
+    run = run_around(place, spec, args, kwargs)
+    attempt = run.confirming(place.attempt)
+    parent = context
+    if attempt is not None and attempt is not place.attempt:
+        parent = set_span_in_context(attempt.span, context)
+    start_ns = run.clock.now()
+    span = start_span(semconv.SPAN_CONFIRM, parent, start_attributes(run, spec, args, kwargs), start_ns)
+    return ConfirmScope(spec, run, span, context, Place(run, attempt, place.in_quote), start_ns, nested=False)

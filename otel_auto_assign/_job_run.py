@@ -1,0 +1,182 @@
+"""A job's run: its attempts, what the application says of it, and the one result it comes to."""
+
+from __future__ import annotations
+
+from opentelemetry.trace import Span, format_span_id
+
+from otel_auto_assign import semconv
+from otel_auto_assign._attempts import ABORTED, Adjustment, Attempt, Attributes, Child, Ending, put
+from otel_auto_assign._runs import Clock, Run, StartSpan
+from otel_auto_assign.outcomes import Error, Outcome
+from otel_auto_assign.values import scrub
+
+
+class JobRun(Run):
+    """A job: its attempts, and what the application says of it."""
+
+    __slots__ = (
+        "_attempts",
+        "_next_index",
+        "_pending",
+        "attempts_used",
+        "facts",
+        "last",
+        "max_attempts",
+        "said",
+        "said_facts",
+    )
+
+    def __init__(self, span: Span, clock: Clock, common: Attributes, max_attempts: int | None) -> None:
+        super().__init__(span, clock, {**common, semconv.JOB_ID: format_span_id(span.get_span_context().span_id)})
+        self.max_attempts = max_attempts
+        self.facts: Attributes = {}
+        """What the application told, for the job's span."""
+        self.said: str | None = None
+        """The result the application named; the last word counts, and only its own facts go with it."""
+        self.said_facts: Attributes = {}
+        self.attempts_used = 0
+        self.last: Attempt | None = None
+        self._attempts: list[Attempt] = []
+        self._next_index = 0
+        self._pending: tuple[bool | None, int | None] | None = None
+
+    # -- attempts -------------------------------------------------------------------------------------------------
+
+    def open_attempt(self, outer: Attempt | None, start: StartSpan) -> tuple[Attempt | None, list[Ending]]:
+        """Open an attempt with a block of its own; None when the job has ended."""
+        with self.lock:
+            if self.ended:
+                return None, []
+            endings = self._supersede(None)
+            return self._opened(start, implicit=False, outer=outer), endings
+
+    def ask(self, inside: Attempt | None, start: StartSpan) -> tuple[Attempt | None, list[Ending]]:
+        """Find the attempt of a quote that starts now, opening one where there is none; None when the job has ended."""
+        with self.lock:
+            if self.ended:
+                return None, []
+            if inside is None or inside.ended:
+                inside = next((a for a in self._attempts if a.implicit and a.quotes_running), None)
+            endings = self._supersede(inside)
+            attempt = inside or self._opened(start, implicit=True)
+            self._take_index(attempt)
+            attempt.asked()
+            return attempt, endings
+
+    def confirming(self, inside: Attempt | None) -> Attempt | None:
+        """Find the attempt of a confirm: the one around it, else the last that holds."""
+        with self.lock:
+            if self.ended:
+                return None
+            if inside is None or inside.ended:
+                held = (a for a in reversed(self._attempts) if a.last_quote is not None and a.last_quote.success)
+                inside = next(held, None)
+            if inside is not None:
+                inside.running += 1
+            return inside
+
+    def child_ended(self, attempt: Attempt | None, child: Child) -> list[Ending]:
+        """Count it for its attempt, which may be over by that."""
+        if attempt is None or attempt.ended:
+            return []
+        attempt.child_ended(child)
+        return self._close_if_over(attempt)
+
+    def block_ended(self, attempt: Attempt, error: Error | None) -> list[Ending]:
+        """Note that the block of ``attempt`` is over."""
+        with self.lock:
+            if attempt.ended:
+                return []
+            attempt.block_ended(self.clock.now(), error)
+            if attempt.raised_itself:
+                self._take_index(attempt)
+            return self._close_if_over(attempt)
+
+    def adjust(self, inside: Attempt | None, *, require_adjacency: bool | None, max_tables: int | None) -> None:
+        """Note an adjustment of the attempt around the caller, else of the next."""
+        with self.lock:
+            if inside is not None and not inside.ended and inside.busy:
+                inside.adjustment = Adjustment(require_adjacency, max_tables, self.max_attempts)
+            else:
+                self._pending = (require_adjacency, max_tables)
+
+    def skip_initial(self) -> None:
+        """Use up the first index."""
+        self._next_index = max(self._next_index, 1)
+
+    def _opened(self, start: StartSpan, *, implicit: bool, outer: Attempt | None = None) -> Attempt:
+        now = self.clock.now()
+        attempt = Attempt(start(now, self.common), now, implicit=implicit, outer=outer)
+        if self._pending is not None:
+            attempt.adjustment = Adjustment(*self._pending, self.max_attempts)
+            self._pending = None
+        self._attempts.append(attempt)
+        return attempt
+
+    def _take_index(self, attempt: Attempt) -> None:
+        if attempt.index is None:
+            attempt.index = self._next_index
+            self._next_index += 1
+            self.attempts_used += 1
+            self.last = attempt
+
+    def _supersede(self, by: Attempt | None) -> list[Ending]:
+        """Close the attempts that only waited for a confirm: the next one has begun."""
+        waiting = [a for a in self._attempts if a is not by and not a.busy]
+        return [self._close(a, unconfirmed_is_failure=True) for a in waiting]
+
+    def _close_if_over(self, attempt: Attempt) -> list[Ending]:
+        return [self._close(attempt)] if attempt.over else []
+
+    def _close(self, attempt: Attempt, *, unconfirmed_is_failure: bool = False, error: Error | None = None) -> Ending:
+        self._attempts.remove(attempt)
+        if attempt.index is None and attempt.adjustment is not None:  # it never asked: the next one is meant
+            self._pending = attempt.adjustment[:2]
+        return attempt.end(unconfirmed_is_failure=unconfirmed_is_failure, error=error)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def end(self, outcome: Outcome, error: Error | None) -> list[Ending]:
+        """Close the job, whatever is open in it first; nothing when it has ended already."""
+        with self.lock:
+            if self.ended:
+                return []
+            self.ended = True
+            end_ns = self.clock.now()
+            reports_failure = outcome.success is False or self._named(outcome) not in (None, semconv.RESULT_SUCCEEDED)
+            endings = []
+            for attempt in list(self._attempts):
+                attempt.until_ns = end_ns if attempt.busy else attempt.until_ns
+                by = ABORTED if attempt.busy else error
+                endings.append(self._close(attempt, unconfirmed_is_failure=reports_failure, error=by))
+            attributes = {**self.facts, **self.said_facts}
+            result = self._result(outcome, error)
+            attributes[semconv.JOB_RESULT] = result
+            attributes[semconv.JOB_ATTEMPTS_USED] = self.attempts_used
+            put(attributes, semconv.JOB_MAX_ATTEMPTS, self.max_attempts)
+            if self.last is not None:
+                put(attributes, semconv.JOB_LAST_ATTEMPT_INDEX, self.last.index)
+            status = error and (error.type, error.message)
+            if error is None and result in (semconv.RESULT_ERROR, semconv.RESULT_CANCELLED):
+                status = (semconv.ERROR_TYPE_OTHER, scrub(outcome.reason))
+            endings.append(Ending(self.span, attributes, status, end_ns))
+            return endings
+
+    def _named(self, outcome: Outcome) -> str | None:
+        """Give the result that the application named, by a word to us or in what it returned."""
+        if self.said is not None:
+            return self.said
+        named = outcome.result
+        return named if isinstance(named, str) and named in semconv.RESULTS_OF_JOBS else None
+
+    def _result(self, outcome: Outcome, error: Error | None) -> str:
+        if error is not None:
+            return semconv.RESULT_CANCELLED if error.cancelled else semconv.RESULT_ERROR
+        named = self._named(outcome)
+        if named == semconv.RESULT_EXHAUSTED and self.said is None and not self.attempts_used:
+            return semconv.RESULT_SKIPPED
+        if named is not None:
+            return named
+        if outcome.success is not False and self.last is not None and self.last.success:
+            return semconv.RESULT_SUCCEEDED
+        return semconv.RESULT_EXHAUSTED if self.attempts_used else semconv.RESULT_SKIPPED

@@ -1,0 +1,66 @@
+"""The run object of a job or an inline run: one for sync and async, decorator and context manager.
+
+Its children reach it through the OpenTelemetry context, from any thread or task; its lock decides what came first.
+
+    job:     running ---- the function ends: returned, raised, cancelled ----> ended   (one summary)
+    inline:  running ---- the function ends, or timed_out() ----------------> ended   (one terminal)
+
+    a child that ends while its run is running    counts
+    a child that ends after its run               is late: its rows say so, the run's figures do not change
+
+``ended`` and the time of the end are set together under the lock, and so are a child's lateness and end time: what is
+not late has ended before its run. The rules are the contract's §2; ``_job_run`` and ``_inline_run`` hold them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from opentelemetry.trace import Span
+
+from otel_auto_assign._attempts import Attempt, Attributes, Child, Ending
+
+StartSpan = Callable[[int, Attributes], Span]
+"""Starts a span at Unix nanoseconds with the attributes that all children of the run carry."""
+
+
+class Clock:
+    """Wall clock and monotonic clock read once: times that cannot step back within a run."""
+
+    __slots__ = ("_offset_ns", "start_ns")
+
+    def __init__(self) -> None:
+        self.start_ns = time.time_ns()
+        self._offset_ns = self.start_ns - time.perf_counter_ns()
+
+    def now(self) -> int:
+        """Give Unix nanoseconds, never before ``start_ns``."""
+        return self._offset_ns + time.perf_counter_ns()
+
+
+class Run:
+    """What job and inline runs share: the span, the clock, the lock, and what every child's span carries."""
+
+    __slots__ = ("clock", "common", "ended", "lock", "recording", "span")
+
+    def __init__(self, span: Span, clock: Clock, common: Attributes) -> None:
+        self.span = span
+        self.clock = clock
+        self.common = common
+        self.recording = span.is_recording()
+        # Reentrant: the garbage collector may close an abandoned coroutine of this run while its own thread is inside.
+        self.lock = threading.RLock()
+        self.ended = False
+
+    def asked(self) -> None:
+        """Note that a quote has started."""
+
+    def confirming(self, inside: Attempt | None) -> Attempt | None:
+        """Find the attempt of a confirm that starts now; None where there are no attempts."""
+        return None
+
+    def child_ended(self, attempt: Attempt | None, child: Child) -> list[Ending]:
+        """Count a child that ended in time; called under the lock. Gives what it closes."""
+        return []

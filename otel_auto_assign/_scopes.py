@@ -1,0 +1,157 @@
+"""What a call does from its start to its end: the common part, and the two roots, job and inline run.
+
+A scope is made when the call starts and told once how it ended: ``returned(value)`` or ``raised(exception)``. Both
+are safe to call from the host's code: nothing leaves them but an error under ``_guard.strict()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import Span
+
+from otel_auto_assign import semconv, values
+from otel_auto_assign._attempts import Attributes, put
+from otel_auto_assign._guard import swallowed
+from otel_auto_assign._inline_run import InlineRun
+from otel_auto_assign._job_run import JobRun
+from otel_auto_assign._runs import Clock, Run
+from otel_auto_assign._runtime import runtime
+from otel_auto_assign._spans import Activation, Place, end_spans, is_suppressed, start_span
+from otel_auto_assign.flags import flag_attributes, flags_in_force
+from otel_auto_assign.outcomes import Error, Extractor, Outcome, error_of, outcome_of
+
+UNREAD: Final = Outcome()
+"""The outcome of a call whose value nobody reads."""
+
+
+class Given(NamedTuple):
+    """What a decorator's options and the call's named arguments say of the call, as it came."""
+
+    booking_id: object = None
+    restaurant_id: object = None
+    trigger: object = None
+    attempt_id: object = None
+    status: object = None
+
+
+ReadArguments = Callable[[tuple[Any, ...], dict[str, Any]], Given]
+
+
+class Spec(NamedTuple):
+    """What a decorator's options say of all its calls."""
+
+    name: str
+    """The decorated function's, for log lines."""
+    read: ReadArguments
+    """Finds what a call's arguments say; asked only where the run around the call does not know it."""
+    extractor: Extractor | None = None
+    max_attempts: int | None = None
+    timeout_s: float | None = None
+    threshold_s: float | None = None
+
+
+class Scope:
+    """A call of some role whose span is current."""
+
+    __slots__ = ("_activation", "run", "span", "spec")
+
+    def __init__(self, spec: Spec, run: Run, span: Span, previous: Context, place: Place | None) -> None:
+        self.spec = spec
+        self.run = run
+        self.span = span
+        self._activation = Activation(previous, span, place)
+
+    def returned(self, value: Any) -> None:
+        """End the span after the call returned ``value``."""
+        try:
+            self._activation.restore()
+            self._finish(value, None)
+        except Exception as failure:
+            swallowed(f"finishing {self.spec.name}", failure)
+
+    def raised(self, exception: BaseException) -> None:
+        """End the span after ``exception`` left the call, which the caller raises again itself."""
+        try:
+            self._activation.restore()
+            self._finish(None, exception)
+        except Exception as failure:
+            swallowed(f"finishing {self.spec.name}", failure)
+
+    def _finish(self, value: Any, exception: BaseException | None) -> None:
+        raise NotImplementedError
+
+
+def common_attributes(flow: str, given: Given) -> Attributes:
+    """Make what a run and all its children carry; flags are read here, once."""
+    trigger = values.safe_text(given.trigger) or semconv.TRIGGER_UNKNOWN
+    common: Attributes = {semconv.FLOW: flow, semconv.TRIGGER: trigger}
+    common.update(flag_attributes(flags_in_force(runtime.flag_provider)))
+    put(common, semconv.BOOKING_ID, values.safe_id(given.booking_id))
+    put(common, semconv.RESTAURANT_ID, values.safe_id(given.restaurant_id))
+    return common
+
+
+class JobScope(Scope):
+    """A job's call."""
+
+    __slots__ = ()
+    run: JobRun
+
+    def _finish(self, value: Any, exception: BaseException | None) -> None:
+        outcome, error = read_end(self.run.recording, self.spec, value, exception)
+        end_spans(self.run.end(outcome, error))
+
+
+def begin_job(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JobScope | None:
+    """Start a job; None where the host asked for no instrumentation."""
+    context = get_current()
+    if is_suppressed(context):
+        return None
+    clock = Clock()
+    given = spec.read(args, kwargs)
+    common = common_attributes(semconv.FLOW_JOB, given)
+    at_start = dict(common)
+    put(at_start, semconv.BOOKING_STATUS, values.safe_text(given.status))
+    put(at_start, semconv.INLINE_ATTEMPT_ID, values.safe_id(given.attempt_id))
+    span = start_span(semconv.SPAN_JOB, context, at_start, clock.start_ns)
+    run = JobRun(span, clock, common, spec.max_attempts)
+    return JobScope(spec, run, span, context, Place(run, attempt=None, in_quote=False))
+
+
+class InlineScope(Scope):
+    """An inline run's call."""
+
+    __slots__ = ()
+    run: InlineRun
+
+    def _finish(self, value: Any, exception: BaseException | None) -> None:
+        outcome, error = read_end(self.run.recording, self.spec, value, exception)
+        end_spans(self.run.end(outcome, exception, error))
+
+
+def begin_inline(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> InlineScope | None:
+    """Start an inline run; None where the host asked for no instrumentation."""
+    context = get_current()
+    if is_suppressed(context):
+        return None
+    clock = Clock()
+    given = spec.read(args, kwargs)
+    common = common_attributes(semconv.FLOW_INLINE, given)
+    span = start_span(semconv.SPAN_INLINE, context, common, clock.start_ns)
+    timeout_s = runtime.settings.inline_timeout if spec.timeout_s is None else spec.timeout_s
+    run = InlineRun(span, clock, common, values.safe_id(given.attempt_id), timeout_s)
+    if run.recording:
+        span.set_attribute(semconv.INLINE_ATTEMPT_ID, run.common[semconv.INLINE_ATTEMPT_ID])
+    return InlineScope(spec, run, span, context, Place(run, attempt=None, in_quote=False))
+
+
+def read_end(recording: bool, spec: Spec, value: Any, exception: BaseException | None) -> tuple[Outcome, Error | None]:
+    """Read how a call ended; nothing is read for a span that nobody sees."""
+    if not recording:
+        return UNREAD, None
+    if exception is not None:
+        return UNREAD, error_of(exception)
+    return outcome_of(value, spec.extractor, spec.name), None

@@ -1,0 +1,99 @@
+"""The life of a span: where in the context it stands, how it starts, becomes current, and ends.
+
+Starting and ending happen here and nowhere else. ``Place`` is what our spans leave in the OpenTelemetry context for
+their children; it is found from any thread or task that the context reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, attach, create_key, get_current, set_value
+from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
+
+from otel_auto_assign import semconv
+from otel_auto_assign._attempts import Attempt, Attributes, Ending
+from otel_auto_assign._guard import swallowed
+from otel_auto_assign._runs import Run
+from otel_auto_assign._runtime import runtime
+
+_PLACE: Final = create_key("auto_assign")
+_SUPPRESS_PLAIN: Final = "suppress_instrumentation"  # what instrumentations set before the key above existed
+
+
+class Place(NamedTuple):
+    """Where a call stands: in which run, in the block of which attempt, and whether inside a quote."""
+
+    run: Run | None
+    attempt: Attempt | None
+    in_quote: bool
+
+
+NOWHERE: Final = Place(run=None, attempt=None, in_quote=False)
+
+
+def is_suppressed(context: Context) -> bool:
+    """Tell whether the host asked for no instrumentation here (``suppress_instrumentation()``)."""
+    return bool(context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get(_SUPPRESS_PLAIN))
+
+
+def place_in(context: Context) -> Place:
+    """Find where a call in ``context`` stands."""
+    place = context.get(_PLACE)
+    return place if isinstance(place, Place) else NOWHERE
+
+
+def start_span(name: str, context: Context, attributes: Attributes, start_ns: int) -> Span:
+    """Start a span as a child of the one in ``context``; it is not made current."""
+    return runtime.tracer.start_span(
+        name,
+        context,
+        SpanKind.INTERNAL,
+        attributes,
+        start_time=start_ns,
+        record_exception=False,  # no span events (OTEP 4430): what happened is in attributes and status
+        set_status_on_exception=False,
+    )
+
+
+def end_span(ending: Ending) -> None:
+    """End a span with all it came to. What a span processor of the host raises does not reach the application."""
+    span, attributes, error, end_ns = ending
+    try:
+        if span.is_recording():
+            if error is not None:
+                error_type, message = error
+                attributes[semconv.ERROR_TYPE] = error_type
+                span.set_status(StatusCode.ERROR, message or None)
+            span.set_attributes(attributes)
+        span.end(end_ns)
+    except Exception as failure:
+        swallowed("ending a span", failure)
+
+
+def end_spans(endings: Iterable[Ending]) -> None:
+    """End several spans in their order; one that fails does not keep the others open."""
+    for ending in endings:
+        end_span(ending)
+
+
+class Activation:
+    """A span made current, with its place, until ``restore``."""
+
+    __slots__ = ("_context", "_previous")
+
+    def __init__(self, previous: Context, span: Span, place: Place | None) -> None:
+        context = set_span_in_context(span, previous)
+        self._context = context if place is None else set_value(_PLACE, place, context)
+        self._previous = previous
+        attach(self._context)
+
+    def restore(self) -> None:
+        """Make current again what was before.
+
+        A token could be used only in the contextvars context it came from, and OpenTelemetry logs an error where a
+        coroutine is closed in another. So the former context is set again, and only where ours is still current.
+        """
+        if get_current() is self._context:
+            attach(self._previous)

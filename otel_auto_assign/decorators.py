@@ -1,0 +1,323 @@
+"""``traced_job``, ``traced_attempt``, ``traced_quote``, ``traced_confirm``, ``traced_inline``, ``traced_stage``.
+
+Each is a decorator, bare or called, for functions, methods and coroutine functions, and a context manager for the
+body of a loop:
+
+    @traced_quote
+    def quote(booking_id): ...
+
+    @traced_job(trigger="cron", max_attempts=5)
+    async def assign(booking_id): ...
+
+    with traced_attempt():
+        ...
+
+Booking and restaurant ids come from the arguments named ``booking_id``, ``restaurant_id``, ``booking``,
+``restaurant`` (snake or camel case); no other argument is read but ``trigger`` and ``inline_attempt_id``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Generic, NamedTuple, ParamSpec, TypeVar, overload
+
+from otel_auto_assign._arguments import argument_reader
+from otel_auto_assign._children import begin_attempt, begin_confirm, begin_quote
+from otel_auto_assign._inline_run import InlineRun
+from otel_auto_assign._job_run import JobRun
+from otel_auto_assign._runtime import runtime
+from otel_auto_assign._scopes import Given, Scope, Spec, begin_inline, begin_job
+from otel_auto_assign._stages import begin_stage
+from otel_auto_assign._wrapping import Begin, CallScope, begin_safely, check_supported, wrap
+from otel_auto_assign.handles import Handle, InlineHandle, JobHandle
+from otel_auto_assign.outcomes import Extractor
+
+P = ParamSpec("P")
+R = TypeVar("R")
+H = TypeVar("H", bound=Handle)
+
+
+class _Role(NamedTuple):
+    """What tells the six decorators apart."""
+
+    decorator: str
+    begin: Begin
+    handle: Callable[[CallScope | None], Handle]
+    inline: bool = False
+
+
+class Traced(Generic[H]):
+    """One decorator with its options: call it with a function, or enter it around a block.
+
+    A block that is entered again before it is left (recursion) has a span each time; use one object a thread or task.
+    """
+
+    __slots__ = ("_entered", "_given", "_name", "_options", "_role")
+
+    def __init__(self, role: _Role, given: Given, name: str | None, options: dict[str, Any]) -> None:
+        self._role = role
+        self._given = given
+        self._name = name
+        self._options = options
+        self._entered: list[tuple[CallScope | None, Handle | None]] = []
+
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
+        """Decorate ``function``.
+
+        Raises:
+            TypeError: if it is no function, method or coroutine function.
+        """
+        role = self._role
+        check_supported(function, role.decorator)
+        read = argument_reader(function, self._given, inline=role.inline)
+        spec = Spec(self._name or function.__qualname__, read, **self._options)
+        return wrap(function, role.begin, spec)
+
+    def __enter__(self) -> H:
+        """Start the span and give the block's handle."""
+        role, given = self._role, self._given
+        scope = None
+        if runtime.enabled:
+            spec = Spec(self._name or role.decorator, lambda _args, _kwargs: given, **self._options)
+            scope = begin_safely(role.begin, spec, (), {})
+        handle = role.handle(scope)
+        self._entered.append((scope, handle))
+        return handle  # type: ignore[return-value] - the role's handle is an H; its table cannot say so
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the span; an exception goes on as it came."""
+        scope, handle = self._entered.pop()
+        if scope is None:
+            return
+        if exception is not None:
+            scope.raised(exception)
+        else:
+            scope.returned(handle._value)  # noqa: SLF001 - handle and decorator are one thing to the user
+
+    async def __aenter__(self) -> H:
+        """Start the span and give the block's handle."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the span; an exception goes on as it came."""
+        self.__exit__(kind, exception, traceback)
+
+
+def _handle(_scope: CallScope | None) -> Handle:
+    return Handle()
+
+
+def _job_handle(scope: CallScope | None) -> JobHandle:
+    run = scope.run if isinstance(scope, Scope) else None
+    return JobHandle(run if isinstance(run, JobRun) else None)
+
+
+def _inline_handle(scope: CallScope | None) -> InlineHandle:
+    run = scope.run if isinstance(scope, Scope) else None
+    return InlineHandle(run if isinstance(run, InlineRun) else None)
+
+
+_JOB: Final = _Role("traced_job", begin_job, _job_handle)
+_INLINE: Final = _Role("traced_inline", begin_inline, _inline_handle, inline=True)
+_ATTEMPT: Final = _Role("traced_attempt", begin_attempt, _handle)
+_QUOTE: Final = _Role("traced_quote", begin_quote, _handle)
+_CONFIRM: Final = _Role("traced_confirm", begin_confirm, _handle)
+_STAGE: Final = _Role("traced_stage", begin_stage, _handle)
+
+
+def _traced(role: _Role, function: Callable[P, R] | None, given: Given, name: str | None = None, **options: Any) -> Any:
+    traced: Traced[Any] = Traced(role, given, name, options)
+    return traced if function is None else traced(function)
+
+
+@overload
+def traced_job(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def traced_job(
+    *,
+    trigger: str | None = None,
+    max_attempts: int | None = None,
+    booking_id: object = None,
+    restaurant_id: object = None,
+    inline_attempt_id: object = None,
+    status: object = None,
+    extractor: Extractor | None = None,
+) -> Traced[JobHandle]: ...
+def traced_job(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    trigger: str | None = None,
+    max_attempts: int | None = None,
+    booking_id: object = None,
+    restaurant_id: object = None,
+    inline_attempt_id: object = None,
+    status: object = None,
+    extractor: Extractor | None = None,
+) -> Callable[P, R] | Traced[JobHandle]:
+    """Trace a job: all attempts to assign tables to one booking. Each job has one summary, on every way out.
+
+    Args:
+        function: the function, when used bare.
+        trigger: what started the job; default: its argument ``trigger``, else ``unknown``.
+        max_attempts: how many attempts it may make, if that is always the same.
+        booking_id: the booking's id, for blocks; functions have it as an argument.
+        restaurant_id: the restaurant's id, likewise.
+        inline_attempt_id: the id of the inline run before, likewise.
+        status: the booking's status at the start, likewise.
+        extractor: reads the returned value, where the default does not understand it.
+
+    Raises:
+        TypeError: if ``function`` cannot be wrapped.
+        ValueError: if ``max_attempts`` is negative.
+    """
+    if max_attempts is not None and max_attempts < 0:
+        raise ValueError(f"traced_job(max_attempts={max_attempts!r}): must be zero or more")
+    given = Given(booking_id, restaurant_id, trigger, inline_attempt_id, status)
+    return _traced(_JOB, function, given, extractor=extractor, max_attempts=max_attempts)  # type: ignore[no-any-return]
+
+
+@overload
+def traced_inline(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def traced_inline(
+    *,
+    timeout: float | None = None,
+    trigger: str | None = None,
+    booking_id: object = None,
+    restaurant_id: object = None,
+    attempt_id: object = None,
+    extractor: Extractor | None = None,
+) -> Traced[InlineHandle]: ...
+def traced_inline(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    timeout: float | None = None,
+    trigger: str | None = None,
+    booking_id: object = None,
+    restaurant_id: object = None,
+    attempt_id: object = None,
+    extractor: Extractor | None = None,
+) -> Callable[P, R] | Traced[InlineHandle]:
+    """Trace an inline run: one quote and one confirm inside the booking request. Each run has exactly one terminal.
+
+    Args:
+        function: the function, when used bare.
+        timeout: the time-out in seconds, which the application keeps itself; default: ``Settings.inline_timeout``.
+        trigger: what started the run; default: its argument ``trigger``, else ``unknown``.
+        booking_id: the booking's id, for blocks; functions have it as an argument.
+        restaurant_id: the restaurant's id, likewise.
+        attempt_id: the application's own id of the run, likewise; default: the span's id.
+        extractor: reads the returned value, where the default does not understand it.
+
+    Raises:
+        TypeError: if ``function`` cannot be wrapped.
+        ValueError: if ``timeout`` is not above zero.
+    """
+    if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
+        raise ValueError(f"traced_inline(timeout={timeout!r}): must be a number of seconds above zero")
+    given = Given(booking_id, restaurant_id, trigger, attempt_id)
+    return _traced(_INLINE, function, given, extractor=extractor, timeout_s=timeout)  # type: ignore[no-any-return]
+
+
+@overload
+def traced_attempt(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def traced_attempt() -> Traced[Handle]: ...
+def traced_attempt(function: Callable[P, R] | None = None, /) -> Callable[P, R] | Traced[Handle]:
+    """Trace one attempt of a job. Not needed where each attempt asks once: a quote in a job opens its own.
+
+    Args:
+        function: the function, when used bare.
+
+    Raises:
+        TypeError: if ``function`` cannot be wrapped.
+    """
+    return _traced(_ATTEMPT, function, Given())  # type: ignore[no-any-return]
+
+
+@overload
+def traced_quote(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def traced_quote(
+    *, booking_id: object = None, restaurant_id: object = None, extractor: Extractor | None = None
+) -> Traced[Handle]: ...
+def traced_quote(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    booking_id: object = None,
+    restaurant_id: object = None,
+    extractor: Extractor | None = None,
+) -> Callable[P, R] | Traced[Handle]:
+    """Trace a call of the planner: a hold on tables, or the reason why not.
+
+    Args:
+        function: the function, when used bare.
+        booking_id: the booking's id, for blocks outside a run; functions have it as an argument.
+        restaurant_id: the restaurant's id, likewise.
+        extractor: reads the returned value, where the default does not understand it.
+
+    Raises:
+        TypeError: if ``function`` cannot be wrapped.
+    """
+    return _traced(_QUOTE, function, Given(booking_id, restaurant_id), extractor=extractor)  # type: ignore[no-any-return]
+
+
+@overload
+def traced_confirm(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def traced_confirm(
+    *, booking_id: object = None, restaurant_id: object = None, extractor: Extractor | None = None
+) -> Traced[Handle]: ...
+def traced_confirm(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    booking_id: object = None,
+    restaurant_id: object = None,
+    extractor: Extractor | None = None,
+) -> Callable[P, R] | Traced[Handle]:
+    """Trace the confirm of a hold. One that returns nothing has succeeded; False, or ``success: False``, has not.
+
+    Args:
+        function: the function, when used bare.
+        booking_id: the booking's id, for blocks outside a run; functions have it as an argument.
+        restaurant_id: the restaurant's id, likewise.
+        extractor: reads the returned value, where the default does not understand it.
+
+    Raises:
+        TypeError: if ``function`` cannot be wrapped.
+    """
+    return _traced(_CONFIRM, function, Given(booking_id, restaurant_id), extractor=extractor)  # type: ignore[no-any-return]
+
+
+@overload
+def traced_stage(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def traced_stage(name: str | None = None, /, *, threshold: float | None = None) -> Traced[Handle]: ...
+def traced_stage(
+    function_or_name: Callable[P, R] | str | None = None, /, *, threshold: float | None = None
+) -> Callable[P, R] | Traced[Handle]:
+    """Watch a stage of a flow. It costs two clock readings, and becomes a span only when slow, or while profiling.
+
+    Args:
+        function_or_name: the function, when used bare; else the stage's name, by default the function's.
+        threshold: seconds beyond which the stage is slow; default: ``Settings.stage_threshold``.
+
+    Raises:
+        TypeError: if the function cannot be wrapped.
+        ValueError: if ``threshold`` is negative.
+    """
+    if threshold is not None and not (math.isfinite(threshold) and threshold >= 0):
+        raise ValueError(f"traced_stage(threshold={threshold!r}): must be a number of seconds, zero or more")
+    if function_or_name is None or isinstance(function_or_name, str):
+        return _traced(_STAGE, None, Given(), name=function_or_name, threshold_s=threshold)  # type: ignore[no-any-return]
+    return _traced(_STAGE, function_or_name, Given(), threshold_s=threshold)  # type: ignore[no-any-return]
