@@ -39,12 +39,12 @@ R = TypeVar("R")
 H = TypeVar("H", bound=Handle)
 
 
-class _Role(NamedTuple):
+class _Role(NamedTuple, Generic[H]):
     """What tells the six decorators apart."""
 
     decorator: str
     begin: Begin
-    handle: Callable[[CallScope | None], Handle]
+    handle: Callable[[CallScope | None], H]
     inline: bool = False
 
 
@@ -56,12 +56,12 @@ class Traced(Generic[H]):
 
     __slots__ = ("_entered", "_given", "_name", "_options", "_role")
 
-    def __init__(self, role: _Role, given: Given, name: str | None, options: dict[str, Any]) -> None:
+    def __init__(self, role: _Role[H], given: Given, name: str | None, options: dict[str, Any]) -> None:
         self._role = role
         self._given = given
         self._name = name
         self._options = options
-        self._entered: list[tuple[CallScope | None, Handle | None]] = []
+        self._entered: list[tuple[CallScope | None, H]] = []
 
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
         """Decorate ``function``.
@@ -84,7 +84,7 @@ class Traced(Generic[H]):
             scope = begin_safely(role.begin, spec, (), {})
         handle = role.handle(scope)
         self._entered.append((scope, handle))
-        return handle  # type: ignore[return-value] - the role's handle is an H; its table cannot say so
+        return handle
 
     def __exit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
@@ -123,16 +123,18 @@ def _inline_handle(scope: CallScope | None) -> InlineHandle:
     return InlineHandle(run if isinstance(run, InlineRun) else None)
 
 
-_JOB: Final = _Role("traced_job", begin_job, _job_handle)
-_INLINE: Final = _Role("traced_inline", begin_inline, _inline_handle, inline=True)
-_ATTEMPT: Final = _Role("traced_attempt", begin_attempt, _handle)
-_QUOTE: Final = _Role("traced_quote", begin_quote, _handle)
-_CONFIRM: Final = _Role("traced_confirm", begin_confirm, _handle)
-_STAGE: Final = _Role("traced_stage", begin_stage, _handle)
+_JOB: Final[_Role[JobHandle]] = _Role("traced_job", begin_job, _job_handle)
+_INLINE: Final[_Role[InlineHandle]] = _Role("traced_inline", begin_inline, _inline_handle, inline=True)
+_ATTEMPT: Final[_Role[Handle]] = _Role("traced_attempt", begin_attempt, _handle)
+_QUOTE: Final[_Role[Handle]] = _Role("traced_quote", begin_quote, _handle)
+_CONFIRM: Final[_Role[Handle]] = _Role("traced_confirm", begin_confirm, _handle)
+_STAGE: Final[_Role[Handle]] = _Role("traced_stage", begin_stage, _handle)
 
 
-def _traced(role: _Role, function: Callable[P, R] | None, given: Given, name: str | None = None, **options: Any) -> Any:
-    traced: Traced[Any] = Traced(role, given, name, options)
+def _traced(
+    role: _Role[H], function: Callable[P, R] | None, given: Given, name: str | None = None, **options: Any
+) -> Callable[P, R] | Traced[H]:
+    traced = Traced(role, given, name, options)
     return traced if function is None else traced(function)
 
 
@@ -180,7 +182,7 @@ def traced_job(
     if max_attempts is not None and max_attempts < 0:
         raise ValueError(f"traced_job(max_attempts={max_attempts!r}): must be zero or more")
     given = Given(booking_id, restaurant_id, trigger, inline_attempt_id, status)
-    return _traced(_JOB, function, given, extractor=extractor, max_attempts=max_attempts)  # type: ignore[no-any-return]
+    return _traced(_JOB, function, given, extractor=extractor, max_attempts=max_attempts)
 
 
 @overload
@@ -224,7 +226,7 @@ def traced_inline(
     if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
         raise ValueError(f"traced_inline(timeout={timeout!r}): must be a number of seconds above zero")
     given = Given(booking_id, restaurant_id, trigger, attempt_id)
-    return _traced(_INLINE, function, given, extractor=extractor, timeout_s=timeout)  # type: ignore[no-any-return]
+    return _traced(_INLINE, function, given, extractor=extractor, timeout_s=timeout)
 
 
 @overload
@@ -240,7 +242,7 @@ def traced_attempt(function: Callable[P, R] | None = None, /) -> Callable[P, R] 
     Raises:
         TypeError: if ``function`` cannot be wrapped.
     """
-    return _traced(_ATTEMPT, function, Given())  # type: ignore[no-any-return]
+    return _traced(_ATTEMPT, function, Given())
 
 
 @overload
@@ -268,7 +270,7 @@ def traced_quote(
     Raises:
         TypeError: if ``function`` cannot be wrapped.
     """
-    return _traced(_QUOTE, function, Given(booking_id, restaurant_id), extractor=extractor)  # type: ignore[no-any-return]
+    return _traced(_QUOTE, function, Given(booking_id, restaurant_id), extractor=extractor)
 
 
 @overload
@@ -296,7 +298,7 @@ def traced_confirm(
     Raises:
         TypeError: if ``function`` cannot be wrapped.
     """
-    return _traced(_CONFIRM, function, Given(booking_id, restaurant_id), extractor=extractor)  # type: ignore[no-any-return]
+    return _traced(_CONFIRM, function, Given(booking_id, restaurant_id), extractor=extractor)
 
 
 @overload
@@ -319,5 +321,5 @@ def traced_stage(
     if threshold is not None and not (math.isfinite(threshold) and threshold >= 0):
         raise ValueError(f"traced_stage(threshold={threshold!r}): must be a number of seconds, zero or more")
     if function_or_name is None or isinstance(function_or_name, str):
-        return _traced(_STAGE, None, Given(), name=function_or_name, threshold_s=threshold)  # type: ignore[no-any-return]
-    return _traced(_STAGE, function_or_name, Given(), threshold_s=threshold)  # type: ignore[no-any-return]
+        return _traced(_STAGE, None, Given(), name=function_or_name, threshold_s=threshold)
+    return _traced(_STAGE, function_or_name, Given(), threshold_s=threshold)
