@@ -1,0 +1,135 @@
+"""The exporter's own connection: its parameters, a deadline on every statement, and texts without secrets."""
+
+from __future__ import annotations
+
+import math
+import os
+import selectors
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import unquote
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from observability_events import wire
+from observability_events.failures import DeadlineError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from otel_auto_assign.settings import Settings
+
+APPLICATION_NAME: Final = "otel-auto-assign"
+LOOK_SECONDS: Final = 0.05  # how long a wait for the server may overlook that its deadline was moved
+_SCHEMES: Final = ("postgresql://", "postgres://")
+_SECRETS: Final = ("password", "sslpassword")
+
+Result = TypeVar("Result")
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection whose statements end at ``deadline``, whatever the network and the server do.
+
+    The wait is ours, so a stopped server, a silent network and a shutdown from another thread (which moves the
+    deadline to the past) all end it; time-outs of the server or of TCP end none of the three. The connection is of
+    no use afterwards.
+    """
+
+    deadline: float = math.inf  # by time.monotonic()
+
+    def wait(
+        self,
+        gen: Generator[Any, Any, Result],
+        interval: float | None = None,
+        timeout: float | None = None,
+    ) -> Result:
+        """Drive ``gen``, a conversation with the server, to its end.
+
+        Raises:
+            DeadlineError: when the deadline comes first.
+        """
+        try:
+            wanted = next(gen)
+            with selectors.DefaultSelector() as selector:
+                key = selector.register(self.pgconn.socket, wanted)
+                while True:
+                    remaining = self.deadline - time.monotonic()
+                    if remaining <= 0:
+                        raise DeadlineError("the server did not answer in time")
+                    ready = selector.select(min(remaining, LOOK_SECONDS))
+                    if not ready:
+                        continue
+                    wanted = gen.send(ready[0][1])
+                    if wanted != key.events:
+                        key = selector.modify(key.fd, wanted)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def connect(settings: Settings) -> Connection:
+    """Connect as ``settings`` say.
+
+    Nothing is set in the session and no ``options`` are sent: through a pooler they would reach other clients.
+    Connections through psycopg's default settings may differ in their encoding, hence the explicit one.
+
+    Raises:
+        psycopg.Error: without a SQLSTATE, whatever the cause is.
+    """
+    connection = Connection.connect(
+        settings.dsn,
+        autocommit=True,
+        prepare_threshold=None,  # poolers in transaction mode lose prepared statements
+        connect_timeout=max(2, math.ceil(settings.connect_timeout)),  # libpq knows whole seconds, two at least
+        application_name=APPLICATION_NAME,
+        client_encoding="UTF8",
+    )
+    for kind, dumper in wire.DUMPERS.items():
+        connection.adapters.register_dumper(kind, dumper)
+    return connection
+
+
+def dsn_problem(dsn: str) -> str | None:
+    """Say what is wrong with ``dsn`` in one sentence without any part of it, or give None.
+
+    libpq's own messages quote what they could not parse, and that may be the password. A password with a character
+    that should have been escaped makes libpq take parts of it for a host, a port or a database, which messages show.
+    """
+    scheme = next((known for known in _SCHEMES if dsn.startswith(known)), None)
+    try:
+        conninfo_to_dict(dsn)
+        if scheme is not None:
+            address = dsn.removeprefix(scheme).split("?", 1)[0]
+            authority, _, path = address.partition("/")
+            if authority.count("@") > 1 or "@" in path:
+                raise ValueError
+    except (psycopg.Error, ValueError):
+        return (
+            "the DSN is not a valid PostgreSQL connection string "
+            "(in a URI, special characters of the password must be percent-encoded)"
+        )
+    return None
+
+
+def told(error: BaseException, dsn: str) -> str:
+    """Give the text of ``error`` on one line, without what is secret in ``dsn``.
+
+    Of the server's messages only the first line: the details that follow quote the failing row.
+    """
+    if isinstance(error, psycopg.Error) and error.sqlstate is not None:
+        text = f"{error.diag.message_primary} (SQLSTATE {error.sqlstate})"
+    else:
+        text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
+    for secret in _secrets(dsn):
+        text = text.replace(secret, "…")
+    return text
+
+
+def _secrets(dsn: str) -> set[str]:
+    try:
+        parsed = conninfo_to_dict(dsn)
+    except psycopg.Error:
+        return {dsn}
+    values = {str(parsed[name]) for name in _SECRETS if parsed.get(name)} | {os.environ.get("PGPASSWORD", "")}
+    return {form for value in values if value for form in (value, unquote(value), dsn)}

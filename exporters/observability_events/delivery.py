@@ -1,0 +1,278 @@
+"""The rows in hand, until each is written or refused: what to try next, and after which wait.
+
+No thread, no socket and no sleep of its own: `Delivery.step` makes one attempt and gives the seconds to wait before the
+next. The rows in hand are groups, written one statement each::
+
+    group ──► insert ──► committed
+      ▲         │
+      │         ├─ RECONNECT, DOUBT, BACK_OFF, HOLD: the group stays; wait, longer each time
+      ├─halves──┼─ SPLIT (a lock), ISOLATE (a bad row), of more than one row
+      │         ├─ SPLIT of one row ───► blocked ──(a second later)──► group
+      │         └─ ISOLATE of one row ─┬ dangling id: column emptied, the group stays
+      │                                ├ another row was committed since: refused
+      └────(too many, or a wait)────── └ else: suspect, until one is
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+import psycopg
+
+from observability_events import wire
+from observability_events.failures import Action, TableUnfitError, action
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
+    from observability_events.accounts import Ledger
+    from observability_events.rows import Row
+    from observability_events.wire import EncodedRow
+
+_log = logging.getLogger(__name__)
+
+BACKOFF_BASE_SECONDS: Final = 0.2
+BACKOFF_CAP_SECONDS: Final = 10.0
+DOUBTS: Final = 3  # failures in a row that the connection may be blamed for
+SUSPECTS: Final = 3  # rows that fail alone before it is the table's fault, not theirs
+LOCK_FAILURES: Final = 12  # statements in a row that met a lock before it is the whole table that is locked
+BLOCKED_RETRY_SECONDS: Final = 1.0
+DANGLING_REMEMBERED: Final = 10_000
+DANGLING_SECONDS: Final = 30.0  # a booking may be committed after its first row was made
+REFUSED: Final = "refused"
+NOT_ENCODABLE: Final = "not encodable"  # in the place of an SQLSTATE: the database has never seen the row
+
+
+class Writer(Protocol):
+    """What writes a batch; `observability_events.postgres.PostgresWriter` is the one."""
+
+    def insert(self, rows: Sequence[EncodedRow], /) -> int:
+        """Write ``rows``; give how many were not there before."""
+
+    def dangling(self, error: BaseException, /) -> str | None:
+        """Give the column that ``error`` blames for referencing nothing."""
+
+    def told(self, error: BaseException, /) -> str:
+        """Give the text of ``error``, without secrets."""
+
+    def disconnect(self) -> None:
+        """Close the connection; the next `insert` opens another."""
+
+    def abort(self) -> None:
+        """End the statement that runs; may be called by another thread."""
+
+
+def nothing_refused(row: Row, sqlstate: str) -> None:
+    """Forget a refused row: what is done with it until somebody wants it."""
+
+
+@dataclass(slots=True)
+class _Group:
+    rows: list[EncodedRow]
+    trial: _Trial
+
+
+@dataclass(slots=True)
+class _Trial:
+    """What a batch and its halves have in common: whether one of them was committed since the batch failed."""
+
+    proven: bool = False
+
+
+@dataclass
+class Delivery:
+    """See the module; to be used by one thread.
+
+    Attributes:
+        writer: Writes a group.
+        ledger: Told what becomes of each row.
+        on_refused: Gets each row that the database will never take, with its SQLSTATE; it must not raise.
+        clock: Seconds, monotonic.
+        chance: A number in [0, 1) for the jitter.
+    """
+
+    writer: Writer
+    ledger: Ledger
+    on_refused: Callable[[Row, str], None] = nothing_refused
+    clock: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = random.random
+    _groups: deque[_Group] = field(default_factory=deque)
+    _blocked: list[EncodedRow] = field(default_factory=list)
+    _suspects: list[tuple[EncodedRow, str]] = field(default_factory=list)
+    _retry_at: float = 0.0
+    _dangling: OrderedDict[tuple[str, UUID], float] = field(default_factory=OrderedDict)
+    _failures: int = 0
+    _doubts: int = 0
+    _lock_failures: int = 0
+    _complaint: str = ""
+    _sqlstates_logged: set[str] = field(default_factory=set)
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has something to do now."""
+        return bool(self._groups) or (self._parked > 0 and self.clock() >= self._retry_at)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a row is in hand that may yet be written: suspects alone will not be."""
+        return bool(self._groups or self._blocked)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no row is in hand."""
+        return not self._groups and not self._parked
+
+    @property
+    def _parked(self) -> int:
+        return len(self._blocked) + len(self._suspects)
+
+    def encoded(self, rows: Sequence[Row]) -> list[EncodedRow]:
+        """Encode ``rows``, which are in hand; one that cannot be is refused, at no cost to the others."""
+        encoded = []
+        for row in rows:
+            try:
+                encoded.append(wire.encode(row))
+            except Exception:  # of whatever kind its values provoke
+                self._refuse(row, NOT_ENCODABLE)
+        return encoded
+
+    def add(self, rows: list[EncodedRow]) -> None:
+        """Take ``rows`` to be written together."""
+        self._groups.append(_Group(rows, _Trial()))
+
+    def step(self) -> float:
+        """Try to write one group; give the seconds to wait before the next step."""
+        if not self._groups:
+            self._unpark()
+        group = self._groups[0]
+        if self._dangling:
+            group.rows = [self._without_dangling(row) for row in group.rows]
+        try:
+            inserted = self.writer.insert(group.rows)
+        except Exception as error:
+            return self._failed(group, error)
+        self._groups.popleft()
+        self.ledger.committed(len(group.rows), already_present=len(group.rows) - inserted)
+        group.trial.proven = True
+        self._failures = self._doubts = self._lock_failures = 0
+        for row, sqlstate in self._suspects:
+            self._refuse(row.row, sqlstate)
+        self._suspects.clear()
+        if self._complaint:
+            _log.info("rows are being written again")
+            self._complaint = ""
+        return 0.0
+
+    def finish(self) -> None:
+        """Decide on the suspects: no other row will come that could prove them guilty."""
+        for row, sqlstate in self._suspects:
+            self._refuse(row.row, sqlstate)
+        self._suspects.clear()
+
+    def hasten(self) -> None:
+        """Try what is parked at the next step, not later."""
+        self._retry_at = 0.0
+
+    def _failed(self, group: _Group, error: Exception) -> float:
+        wanted = action(error)
+        if wanted is Action.DOUBT:
+            self._doubts += 1
+            wanted = Action.ISOLATE if self._doubts > DOUBTS else Action.RECONNECT
+        if wanted is Action.ISOLATE:
+            return self._isolate(group, error)
+        if wanted is Action.SPLIT:
+            return self._split(group, error)
+        if wanted is not Action.BACK_OFF:
+            self.writer.disconnect()
+        if wanted is Action.HOLD and self._failures == 0 and not isinstance(error, TableUnfitError):
+            self._failures = 1  # at once, once: the probe says it better, and what it knew may just be old
+            return 0.0
+        return self._back_off(self.writer.told(error))
+
+    def _isolate(self, group: _Group, error: Exception) -> float:
+        if len(group.rows) > 1:
+            self._halve(group)
+            return 0.0
+        row = group.rows[0]
+        column = self.writer.dangling(error)
+        reference = getattr(row.row, column) if column is not None else None
+        if column is not None and reference is not None:
+            self._remember(column, reference)
+            return 0.0
+        self._groups.popleft()
+        sqlstate = (error.sqlstate if isinstance(error, psycopg.Error) else None) or type(error).__name__
+        if group.trial.proven:
+            self._refuse(row.row, sqlstate)
+            return 0.0
+        self._suspects.append((row, sqlstate))
+        self._park()
+        if len(self._suspects) < SUSPECTS:
+            return 0.0
+        self._unpark()
+        self.writer.disconnect()
+        return self._back_off(f"every row is refused: {self.writer.told(error)}")
+
+    def _split(self, group: _Group, error: Exception) -> float:
+        self._lock_failures += 1
+        if self._lock_failures > LOCK_FAILURES:
+            self._lock_failures = 0
+            return self._back_off(f"locked by another session: {self.writer.told(error)}")
+        if len(group.rows) > 1:
+            self._halve(group)
+        else:
+            self._groups.popleft()
+            self._blocked += group.rows
+            self._park()
+        return 0.0
+
+    def _halve(self, group: _Group) -> None:
+        rows = sorted(group.rows, key=_booking)  # what fails alike stays together
+        middle = len(rows) // 2
+        self._groups[0] = _Group(rows[:middle], group.trial)
+        self._groups.insert(1, _Group(rows[middle:], group.trial))
+
+    def _park(self) -> None:
+        self._retry_at = self.clock() + BLOCKED_RETRY_SECONDS * (0.5 + self.chance())
+
+    def _unpark(self) -> None:
+        rows = self._blocked + [row for row, _ in self._suspects]
+        self._blocked, self._suspects = [], []
+        if rows:
+            self._groups.append(_Group(rows, _Trial()))
+
+    def _back_off(self, text: str) -> float:
+        if text != self._complaint:
+            self._complaint = text
+            _log.warning("rows cannot be written now and wait: %s", text)
+        self._failures += 1
+        most = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 32))
+        return max(most * self.chance(), 0.01)
+
+    def _refuse(self, row: Row, sqlstate: str) -> None:
+        self.ledger.dropped(REFUSED, 1)
+        if sqlstate not in self._sqlstates_logged:
+            self._sqlstates_logged.add(sqlstate)
+            _log.warning("a row was refused for good: %s. Others like it are counted, not logged.", sqlstate)
+        self.on_refused(row, sqlstate)
+
+    def _remember(self, column: str, reference: UUID) -> None:
+        self._dangling[column, reference] = self.clock() + DANGLING_SECONDS
+        if len(self._dangling) > DANGLING_REMEMBERED:
+            self._dangling.popitem(last=False)
+
+    def _without_dangling(self, row: EncodedRow) -> EncodedRow:
+        for column in wire.REFERENCES:
+            reference = getattr(row.row, column)
+            if reference is not None and self._dangling.get((column, reference), 0.0) > self.clock():
+                row = wire.without(row, column)
+        return row
+
+
+def _booking(row: EncodedRow) -> str:
+    return str(row.row.booking_id)

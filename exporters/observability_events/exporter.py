@@ -1,0 +1,62 @@
+"""The door that ``OTEL_TRACES_EXPORTER=observability_events`` opens: a span exporter.
+
+It sees sampled spans only, and a job when it has ended; where the provider is built by hand,
+`observability_events.processor.ObservabilityEventsProcessor` is the better door. With both in one process every row is
+written once: its id is the same, and the second is counted as already present.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from observability_events.pipeline import Pipeline
+from observability_events.rows import all_rows_of, is_ours
+from otel_auto_assign import _guard
+from otel_auto_assign.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+_MILLISECONDS: Final = 1000.0
+
+
+class ObservabilityEventsExporter(SpanExporter):
+    """Hands our spans over to the pipeline that writes their rows, a job's ``started`` included.
+
+    Args:
+        settings: By default those of the environment.
+        pipeline: Used in the place of an own one.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, pipeline: Pipeline | None = None) -> None:
+        if pipeline is None:
+            pipeline = Pipeline(Settings.from_environment() if settings is None else settings)
+        self.pipeline = pipeline
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Hand over those of ``spans`` that are ours; success says that all were accepted, not that they are there."""
+        try:
+            accepted = [self.pipeline.accept(all_rows_of, span) for span in spans if is_ours(span.name)]
+        except Exception as error:
+            _guard.swallowed("handing over exported spans", error)
+            return SpanExportResult.FAILURE
+        return SpanExportResult.SUCCESS if all(accepted) else SpanExportResult.FAILURE
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Write what was handed over; give whether all of it was settled in time."""
+        try:
+            return self.pipeline.flush(timeout_millis / _MILLISECONDS)
+        except Exception as error:
+            _guard.swallowed("flushing the rows", error)
+            return False
+
+    def shutdown(self) -> None:
+        """Write what was handed over, for ``settings.shutdown_timeout`` at most, and accept nothing more."""
+        try:
+            self.pipeline.shutdown()
+        except Exception as error:
+            _guard.swallowed("shutting the rows' pipeline down", error)

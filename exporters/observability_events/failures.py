@@ -1,0 +1,74 @@
+"""What a failed statement asks for, by its SQLSTATE: a table, and the few cases in which the code alone does not say.
+
+https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+import psycopg
+
+
+class Action(Enum):
+    """What to do with the rows of a statement that failed."""
+
+    RECONNECT = auto()  # the connection or the server has gone; the rows are as good as before
+    DOUBT = auto()  # reconnect, but after three times in a row suspect the rows
+    BACK_OFF = auto()  # the server is busy with others
+    SPLIT = auto()  # some rows wait for a lock; the others need not
+    ISOLATE = auto()  # a row is at fault; the others are not
+    HOLD = auto()  # table, role or database must change first; the rows are good
+
+
+_ACTIONS: Final = {
+    "08": Action.RECONNECT,  # connection exception
+    "0A": Action.HOLD,  # feature not supported
+    "21": Action.ISOLATE,  # cardinality violation
+    "22": Action.ISOLATE,  # data exception
+    "23": Action.ISOLATE,  # integrity constraint violation
+    "25": Action.RECONNECT,  # invalid transaction state: read-only after a fail-over
+    "28": Action.HOLD,  # invalid authorization
+    "38": Action.ISOLATE,  # external routine exception: a trigger of the host's
+    "39": Action.ISOLATE,
+    "3D": Action.HOLD,  # invalid catalog name
+    "3F": Action.HOLD,  # invalid schema name
+    "40": Action.BACK_OFF,  # transaction rollback: deadlock, serialization
+    "42": Action.HOLD,  # undefined table or column, insufficient privilege
+    "44": Action.ISOLATE,  # with check option
+    "53": Action.BACK_OFF,  # insufficient resources
+    "54": Action.ISOLATE,  # program limit exceeded: a row too large for its index
+    "55": Action.HOLD,  # object not in prerequisite state
+    "55P03": Action.SPLIT,  # lock not available
+    "57": Action.RECONNECT,  # operator intervention
+    "57014": Action.SPLIT,  # query canceled: statement_timeout
+    "58": Action.RECONNECT,  # system error
+    "P0": Action.ISOLATE,  # raised by a trigger of the host's
+    "XX": Action.DOUBT,  # internal error
+}
+
+
+class TableUnfitError(Exception):
+    """The table cannot take our rows as it is; the text says why and what to do."""
+
+
+class DeadlineError(psycopg.OperationalError):
+    """A statement was given up by this side; whether it was committed is not known."""
+
+
+def action(error: BaseException) -> Action:
+    """Tell what the rows of a statement that failed with ``error`` ask for."""
+    if isinstance(error, TableUnfitError):
+        return Action.HOLD
+    if not isinstance(error, psycopg.Error):
+        return Action.ISOLATE if isinstance(error, (ValueError, TypeError, OverflowError)) else Action.DOUBT
+    state = error.sqlstate
+    if state is None:
+        return Action.ISOLATE if isinstance(error, psycopg.DataError) else Action.RECONNECT
+    place = error.diag.source_function or ""
+    if state == "42501" and place == "ExecWithCheckOptions":  # a policy refuses this row; no privilege is missing
+        return Action.ISOLATE
+    if state == "23514" and place == "ExecFindPartition":  # no CHECK refuses this row; a partition is missing
+        return Action.HOLD
+    return _ACTIONS.get(state) or _ACTIONS.get(state[:2]) or Action.DOUBT

@@ -1,0 +1,327 @@
+"""Spans → table: a bounded buffer, one writer thread, and the promise that every piece is accounted for.
+
+::
+
+    caller ── accept ──► buffer ──► [ writer thread: make rows ─► Delivery ─► PostgresWriter ]
+              (append)   (spans)
+
+The caller appends to a deque and does nothing else. The thread starts with the first span, so a process that forks
+before it has spans has no thread to lose; after a fork the child begins with an empty buffer, a thread and a connection
+of its own, and what waits belongs to the parent.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from observability_events.accounts import Accounts, Ledger
+from observability_events.connection import dsn_problem
+from observability_events.delivery import Delivery, Writer, nothing_refused
+from observability_events.postgres import PostgresWriter
+from otel_auto_assign import _guard
+from otel_auto_assign.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from observability_events.rows import Row
+    from observability_events.wire import EncodedRow
+
+    Make = Callable[[ReadableSpan], Sequence[Row]]
+
+_log = logging.getLogger(__name__)
+
+BUFFER_FULL: Final = "buffer_full"
+NO_DSN: Final = "no_dsn"
+SHUTDOWN: Final = "shutdown"
+NOT_MADE: Final = "not_made"  # the function that makes the rows failed: a fault of ours
+
+YIELD_AFTER_NANOSECONDS: Final = 200_000
+"""A batch made at once adds 3 ms to the 99th percentile of the host's calls; yielding this often, 0.2 ms."""
+YIELD_BELOW_BATCHES: Final = 4  # a backlog beyond it is worse for the host than a pause
+ABORT_GRACE_SECONDS: Final = 0.1  # for the thread to notice that its statement was given up
+FAULT_PAUSE_SECONDS: Final = 1.0
+STOPPING_PAUSE_SECONDS: Final = 0.05
+
+_live: Final[weakref.WeakSet[Pipeline]] = weakref.WeakSet()
+_of_the_parent: Final[list[object]] = []
+"""Connections of the process that we were forked from: kept, for collecting them would close what is not ours."""
+
+
+class Bell:
+    """Wakes the one thread that waits for it.
+
+    A lock that is released to ring. Unlike an Event it can be rung from a signal handler, whatever the interrupted
+    thread was doing, and a bell that has been rung already costs one look at a flag.
+    """
+
+    def __init__(self) -> None:
+        self._silent = threading.Lock()
+        self._silent.acquire()
+
+    def ring(self) -> None:
+        """Wake the thread, now or when it next waits."""
+        if self._silent.locked():
+            try:
+                self._silent.release()
+            except RuntimeError:  # another thread was faster
+                pass
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it rings; give whether it did."""
+        return self._silent.acquire(timeout=seconds)
+
+    def heard(self) -> bool:
+        """Give whether it has rung since the last time."""
+        return self._silent.acquire(blocking=False)
+
+
+class Pipeline:
+    """Takes spans at any rate and writes their rows when the database can take them.
+
+    Args:
+        settings: Batch, buffer, time-outs, and where to.
+        writer: Makes the writer, once in each process; by default one for PostgreSQL.
+        on_refused: Called by the writer thread with each row that the database will never take and its SQLSTATE.
+
+    Without a usable DSN it says so once in the log and drops what it is given.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        writer: Callable[[Settings], Writer] = PostgresWriter,
+        on_refused: Callable[[Row, str], None] = nothing_refused,
+    ) -> None:
+        self._settings = settings
+        self._new_writer = writer
+        self._on_refused = on_refused
+        self._batch = settings.batch_size
+        self._limit = settings.buffer_size
+        self._refusing = _no_dsn(settings)
+        self._begin()
+        _live.add(self)
+
+    def _begin(self) -> None:
+        """Set everything that belongs to one process."""
+        self._buffer: deque[tuple[Make, ReadableSpan]] = deque()
+        self._ledger = Ledger()
+        self._settled_changed = threading.Condition(self._ledger.lock)
+        self._taken = 0
+        self._settled = 0
+        self._full_logged = False
+        self._work = Bell()  # a batch has come together
+        self._urgent = Bell()  # somebody waits in flush() or shutdown(): no batching, no back-off
+        self._stop_at: float | None = None
+        self._thread: threading.Thread | None = None
+        self._writer = self._new_writer(self._settings)
+        self._delivery = Delivery(self._writer, self._ledger, on_refused=self._on_refused)
+
+    # -- the caller's side ------------------------------------------------------------------------------------------
+
+    def accept(self, make: Make, span: ReadableSpan) -> bool:
+        """Take ``span``, whose rows ``make`` gives when the writer thread asks; give whether it was taken.
+
+        Never blocks and never raises. What is not taken is counted as dropped.
+        """
+        if self._refusing is not None:
+            self._ledger.refused(self._refusing)
+            return False
+        buffer = self._buffer
+        waiting = len(buffer)
+        if waiting >= self._limit:
+            self._ledger.refused(BUFFER_FULL)
+            return False
+        buffer.append((make, span))
+        if self._thread is None:
+            self._start()
+        if waiting >= self._batch:
+            self._work.ring()
+        return True
+
+    def accounts(self) -> Accounts:
+        """Give what became of all that was handed over to this process."""
+        with self._ledger.lock:
+            return self._ledger.accounts(len(self._buffer))
+
+    def flush(self, timeout: float) -> bool:
+        """Write what was accepted before the call; give whether all of it was settled within ``timeout`` seconds.
+
+        Settled: committed, refused by the database, or dropped.
+        """
+        with self._ledger.lock:
+            target = self._taken + len(self._buffer)
+            if self._thread is None:
+                return target == 0
+            self._hurry()
+            return self._settled_changed.wait_for(lambda: self._settled >= target, timeout)
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """Accept nothing more, write what waits, end the thread; returns after ``timeout`` seconds at the latest.
+
+        The time-out is ``settings.shutdown_timeout`` if None. What could not be written is counted as dropped and
+        said in one line of the log. A second call does nothing.
+        """
+        with self._ledger.lock:
+            if self._refusing == SHUTDOWN:
+                return
+            self._refusing = SHUTDOWN
+            thread = self._thread
+        timeout = self._settings.shutdown_timeout if timeout is None else timeout
+        if thread is not None:
+            self._stop_at = time.monotonic() + timeout
+            self._hurry()
+            thread.join(timeout)
+            if thread.is_alive():
+                self._writer.abort()
+                thread.join(ABORT_GRACE_SECONDS)
+        self._leave_behind()
+
+    def _start(self) -> None:
+        with self._ledger.lock:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="otel-auto-assign-writer", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def _hurry(self) -> None:
+        self._urgent.ring()
+        self._work.ring()
+
+    def _leave_behind(self) -> None:
+        """Account for what can no longer be written: the one place through which unwritten rows leave."""
+        with self._ledger.lock:
+            waiting = len(self._buffer)
+            self._buffer.clear()
+            self._ledger.refused(SHUTDOWN, waiting)
+            lost = waiting + self._ledger.closed(SHUTDOWN)
+            self._settled = self._taken
+            self._settled_changed.notify_all()
+        if lost:
+            _log.warning("%d pieces (spans or rows) were not written before the end and are dropped", lost)
+
+    # -- the writer thread ------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        with suppress_instrumentation():
+            while not self._finished():
+                try:
+                    self._round()
+                except Exception as error:
+                    _guard.swallowed("the writer of rows", error)
+                    self._pause(FAULT_PAUSE_SECONDS)
+            self._delivery.finish()
+            self._settle()
+            self._writer.disconnect()
+
+    def _finished(self) -> bool:
+        return self._over() or (self._stop_at is not None and not self._buffer and not self._delivery.waiting)
+
+    def _over(self) -> bool:
+        return self._stop_at is not None and time.monotonic() >= self._stop_at
+
+    def _round(self) -> None:
+        """Wait for work; make the rows of what has come until now, and write them."""
+        if self._stop_at is None:
+            if len(self._buffer) < self._batch:
+                self._work.wait(self._settings.schedule_delay)
+        elif not self._buffer and not self._delivery.busy:
+            self._pause(STOPPING_PAUSE_SECONDS)  # for rows that are locked; the host may let go before we must
+        if self._urgent.heard():
+            self._delivery.hasten()
+        self._deliver()
+        due = len(self._buffer)
+        while due > 0 and not self._over():
+            due -= self._make(min(due, self._batch))
+            self._deliver()
+
+    def _deliver(self) -> None:
+        """Write what is in hand, however long the database is away."""
+        while self._delivery.busy and not self._over():
+            delay = self._delivery.step()
+            if delay:
+                self._settle()
+                self._pause(delay)
+        self._settle()
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop_at is not None:
+            seconds = min(seconds, max(0.0, self._stop_at - time.monotonic()))
+        self._urgent.wait(seconds)
+
+    def _make(self, count: int) -> int:
+        """Make the rows of the ``count`` oldest spans and put them in hand."""
+        with self._ledger.lock:
+            taken = [self._buffer.popleft() for _ in range(min(count, len(self._buffer)))]
+            self._taken += len(taken)
+            self._ledger.taken(len(taken))
+        rows: list[EncodedRow] = []
+        since = time.perf_counter_ns()
+        for make, span in taken:
+            try:
+                made = make(span)
+            except Exception as error:
+                self._ledger.dropped(NOT_MADE, 1)
+                _guard.swallowed("making the rows of a span", error)
+                continue
+            self._ledger.made(len(made))
+            rows += self._delivery.encoded(made)
+            if time.perf_counter_ns() - since > YIELD_AFTER_NANOSECONDS:
+                if len(self._buffer) < YIELD_BELOW_BATCHES * self._batch:
+                    time.sleep(0)
+                since = time.perf_counter_ns()
+        for first in range(0, len(rows), self._batch):
+            self._delivery.add(rows[first : first + self._batch])
+        return count
+
+    def _settle(self) -> None:
+        """Tell who waits in `flush`; and, once each time the buffer has filled up, that spans were dropped."""
+        with self._ledger.lock:
+            if self._delivery.empty:
+                self._settled = self._taken
+                self._settled_changed.notify_all()
+            full = len(self._buffer) >= self._limit
+        if full and not self._full_logged:
+            _log.warning("the buffer is full (%d spans): what comes beyond it is dropped and counted", self._limit)
+        self._full_logged = full
+
+
+def _no_dsn(settings: Settings) -> str | None:
+    if not settings.dsn:
+        _log.warning(
+            "no rows are written: set OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN (or SUPABASE_DB_URL) to the database's DSN"
+        )
+        return NO_DSN
+    problem = dsn_problem(settings.dsn)
+    if problem is not None:
+        _log.warning("no rows are written: %s", problem)
+        return NO_DSN
+    return None
+
+
+def _begin_in_child() -> None:
+    for pipeline in list(_live):
+        _of_the_parent.append(pipeline._writer)  # noqa: SLF001 - the module's own
+        pipeline._begin()  # noqa: SLF001
+
+
+def _shut_down_all() -> None:
+    """At the interpreter's exit, for providers that nobody shuts down; those registered after us come first."""
+    for pipeline in list(_live):
+        pipeline.shutdown()
+
+
+os.register_at_fork(after_in_child=_begin_in_child)
+atexit.register(_shut_down_all)

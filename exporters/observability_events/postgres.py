@@ -1,0 +1,93 @@
+"""Rows → table: one connection of our own, one autocommitted statement a batch."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from observability_events import connection as connections
+from observability_events import wire
+from observability_events.failures import DeadlineError
+from observability_events.probe import Shape, insert_statement, probe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from psycopg import sql
+
+    from observability_events.wire import EncodedRow
+    from otel_auto_assign.settings import Settings
+
+_FOREIGN_KEY_VIOLATION: Final = "23503"
+
+
+class PostgresWriter:
+    """Writes batches to ``settings.table``; connects, and asks what the table looks like, when first needed.
+
+    To be used by one thread, `abort` excepted. Every method that raises leaves the rows to the caller: nothing of the
+    failed statement was committed, or, after `DeadlineError` and lost connections, it is not known; ids make writing
+    the rows once more harmless.
+    """
+
+    def __init__(
+        self, settings: Settings, *, connect: Callable[[Settings], connections.Connection] = connections.connect
+    ) -> None:
+        self._settings = settings
+        self._connect = connect
+        self._connection: connections.Connection | None = None
+        self._shape: Shape | None = None
+        self._statement: sql.Composed | None = None
+        self._aborted = False
+
+    def insert(self, rows: Sequence[EncodedRow]) -> int:
+        """Write ``rows`` in one statement; give how many were not there before.
+
+        Raises:
+            psycopg.Error: what the server or the connection said.
+            TableUnfitError: if the table is missing or cannot take the rows.
+            DeadlineError: if ``settings.statement_timeout`` passed, or `abort` was called.
+        """
+        connection = self._connected()
+        if self._shape is None or self._statement is None:
+            self._shape = probe(connection, self._settings.table)
+            self._statement = insert_statement(self._shape)
+        for column in wire.REFERENCES.keys() - self._shape.types.keys():
+            rows = [wire.without(row, column) if getattr(row.row, column) is not None else row for row in rows]
+        arrays = [wire.array(column, rows) for column in self._shape.types]
+        return connection.execute(self._statement, arrays).rowcount
+
+    def dangling(self, error: BaseException) -> str | None:
+        """Give the column of ours that ``error`` blames for referencing what does not exist."""
+        if not isinstance(error, psycopg.Error) or error.sqlstate != _FOREIGN_KEY_VIOLATION or self._shape is None:
+            return None
+        return self._shape.constraints.get(error.diag.constraint_name or "")
+
+    def told(self, error: BaseException) -> str:
+        """Give the text of ``error`` on one line, without secrets, with the table it is about."""
+        text = connections.told(error, self._settings.dsn)
+        return text if self._settings.table in text else f"{text} (table {self._settings.table})"
+
+    def disconnect(self) -> None:
+        """Close the connection and forget what the table looked like; the next `insert` begins anew."""
+        connection, self._connection, self._shape, self._statement = self._connection, None, None, None
+        if connection is not None:
+            connection.deadline = time.monotonic()
+            connection.close()
+
+    def abort(self) -> None:
+        """End the statement that runs, and let no other begin; to be called by another thread."""
+        self._aborted = True
+        connection = self._connection
+        if connection is not None:
+            connection.deadline = 0.0
+
+    def _connected(self) -> connections.Connection:
+        if self._connection is None or self._connection.closed:
+            self.disconnect()
+            self._connection = self._connect(self._settings)
+        self._connection.deadline = time.monotonic() + self._settings.statement_timeout
+        if self._aborted:  # asked after the deadline was set, so that no abort is overwritten
+            raise DeadlineError("writing was given up")
+        return self._connection

@@ -1,0 +1,90 @@
+"""The main door: a span processor, which sees what no exporter does: the starts of jobs, and spans not sampled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+
+from observability_events.pipeline import Pipeline
+from observability_events.rows import Row, rows_of, started_row
+from otel_auto_assign import _guard, semconv
+from otel_auto_assign.settings import Settings
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+_JOB: Final = semconv.SPAN_JOB
+_OURS: Final = semconv.SPANS  # looked up here, not through is_ours(): foreign spans pay for every call
+_MILLISECONDS: Final = 1000.0
+
+
+class ObservabilityEventsProcessor(SpanProcessor):
+    """Hands our spans over to the pipeline that writes their rows; register it before every other processor.
+
+    Args:
+        settings: By default those of the environment.
+        pipeline: Used in the place of an own one.
+
+    It never raises into the application and never blocks it. The SDK calls it on the thread that starts or ends a
+    span: what it does there is to look at the name, and append.
+
+    >>> from opentelemetry.sdk.trace import TracerProvider
+    >>> provider = TracerProvider()
+    >>> provider.add_span_processor(ObservabilityEventsProcessor(Settings(dsn="postgresql:///bookings")))
+    >>> provider.shutdown()
+    """
+
+    def __init__(self, settings: Settings | None = None, *, pipeline: Pipeline | None = None) -> None:
+        if pipeline is None:
+            pipeline = Pipeline(Settings.from_environment() if settings is None else settings)
+        self.pipeline = pipeline
+        self._accept = pipeline.accept
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Hand over what a job knows at its start."""
+        try:
+            if span.name == _JOB:
+                self._accept(_started, _snapshot(span))
+        except Exception as error:
+            _guard.swallowed("handing over the start of a job", error)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Hand over a span of ours that has ended, sampled or not."""
+        try:
+            if span.name in _OURS:
+                self._accept(rows_of, span)
+        except Exception as error:
+            _guard.swallowed("handing over a span", error)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Write what was handed over; give whether all of it was settled in time."""
+        try:
+            return self.pipeline.flush(timeout_millis / _MILLISECONDS)
+        except Exception as error:
+            _guard.swallowed("flushing the rows", error)
+            return False
+
+    def shutdown(self) -> None:
+        """Write what was handed over, for ``settings.shutdown_timeout`` at most, and accept nothing more."""
+        try:
+            self.pipeline.shutdown()
+        except Exception as error:
+            _guard.swallowed("shutting the rows' pipeline down", error)
+
+
+def _started(snapshot: ReadableSpan) -> list[Row]:
+    return [started_row(snapshot)]
+
+
+def _snapshot(span: Span) -> ReadableSpan:
+    """Copy what a job's `started` is made from: by the time it is made, the span may have learned more."""
+    attributes = span.attributes
+    copy = getattr(attributes, "copy", None)  # of the SDK's own mapping: a tenth of the time that dict() takes
+    return ReadableSpan(
+        name=_JOB,
+        context=span.context,
+        resource=span.resource,
+        attributes=dict(attributes or {}) if copy is None else copy(),
+        start_time=span.start_time,
+    )
