@@ -1,0 +1,127 @@
+"""The demo: sets the stage, runs both phases, reports, and cleans up whatever happens."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from examples.restaurant import report
+from examples.restaurant.clock import HouseRules
+from examples.restaurant.evidence import gather
+from examples.restaurant.instrumented import INSTRUMENTED
+from examples.restaurant.options import Options, UsageError, parse
+from examples.restaurant.phases import PHASES, PhaseRun, open_restaurants, run_phase
+from examples.restaurant.questions import ask, read_questions
+from examples.restaurant.requests import CsvError, Request, generate, read_csv
+from examples.restaurant.sandbox import Sandbox, forget_other_databases, open_sandbox
+from examples.restaurant.then import run_then
+from examples.restaurant.tracing import Tracing
+from otel_auto_assign import Settings
+from otel_auto_assign.analysis.figures import figures, write_csv
+
+
+def main(arguments: list[str]) -> int:
+    """Run the demo; give its exit code: 0, 1 if something that must occur did not, 2 if it was asked wrongly."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+    try:
+        options = parse(arguments)
+        requests = generate(options.seed) if options.bookings is None else read_csv(options.bookings)
+        _prepare_folder(options.out)
+        forget_other_databases()
+        with open_sandbox(options.dsn) as sandbox:
+            code = _run(options, requests, sandbox)
+            if options.then is not None:
+                code = run_then(options.then, sandbox) or code
+            return code
+    except (UsageError, CsvError) as error:
+        sys.stderr.write(f"restaurant: {error}\n")
+        return 2
+
+
+def _run(options: Options, requests: Sequence[Request], sandbox: Sandbox) -> int:
+    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    restaurants = open_restaurants(sandbox.dsn, requests)
+    console.print(
+        f"[bold]{len(requests)} requests, {restaurants} restaurants, one day, twice[/bold]  "
+        f"[dim]{sandbox.server}, scale {options.scale:g}[/dim]"
+    )
+    tracing = Tracing(_settings(options, sandbox))
+    try:
+        runs = []
+        for phase in PHASES:
+            label = f"flags {'on' if phase.flags_on else 'off'}"
+            with _progress(console, label, len(requests)) as settled:
+                run = run_phase(
+                    phase,
+                    requests,
+                    dsn=sandbox.dsn,
+                    scale=options.scale,
+                    parts=INSTRUMENTED,
+                    settled=settled,
+                    flush=tracing.flush,
+                )
+            console.print(f"  {label:<9} {run.seconds:5.1f} s")
+            runs.append(run)
+    finally:
+        tracing.close()
+    return _report(console, options, sandbox, runs, tracing)
+
+
+def _report(console: Console, options: Options, sandbox: Sandbox, runs: list[PhaseRun], tracing: Tracing) -> int:
+    with psycopg.connect(sandbox.dsn, autocommit=True) as conn:
+        computed = [figures(conn, run.window) for run in runs]
+        verdicts = [ask(conn, question) for question in read_questions("invariants")]
+        evidence = gather(conn, runs)
+        report.print_rows(console, conn, runs)
+    report.print_verdicts(console, verdicts)
+    report.print_trace(console, tracing.keeper.spans())
+    report.print_figures(console, runs, computed)
+    report.print_queries(console, read_questions("queries"))
+    report.print_evidence(console, evidence)
+    for run, found in zip(runs, computed, strict=True):
+        write_csv(options.out / f"{run.phase.name}.csv", run.window, found)
+    console.print(f"\nWritten: {', '.join(str(options.out / f'{run.phase.name}.csv') for run in runs)}")
+    missing = [item.what for item in evidence if not item.times] if options.is_default_day else []
+    violated = [verdict.title for verdict in verdicts if verdict.violations]
+    for problem in (*(f"did not occur: {what}" for what in missing), *(f"violated: {title}" for title in violated)):
+        sys.stderr.write(f"restaurant: {problem}\n")
+    return 1 if missing or violated else 0
+
+
+def _settings(options: Options, sandbox: Sandbox) -> Settings:
+    """Set everything here: no variable of the environment has a say in where the demo writes."""
+    rules = HouseRules()
+    return Settings(
+        dsn=sandbox.dsn,
+        table=f"{sandbox.schema}.observability_events",
+        profiling=options.profiling,
+        inline_timeout=rules.inline_timeout.total_seconds() * options.scale,
+        stage_threshold=rules.slow_stage.total_seconds() * options.scale,
+    )
+
+
+def _prepare_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"--out {folder}: cannot be written to: {error.strerror}") from None
+
+
+@contextmanager
+def _progress(console: Console, label: str, total: int) -> Iterator[Callable[[], object]]:
+    """Show a bar while the block runs, and none off a terminal; give what is to be called once a request."""
+    columns = (TextColumn(f"  {label:<9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda: progress.advance(task)

@@ -1,0 +1,96 @@
+"""The demo's two phases: the same day, with the planner team's flags off and then on."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import psycopg
+
+from examples.restaurant import layout
+from examples.restaurant.app import App, Parts
+from examples.restaurant.clock import Clock, HouseRules
+from examples.restaurant.database import Database
+from examples.restaurant.flags import PLANNER_CACHE, RETRY_POLICY_V2
+from examples.restaurant.requests import Request
+from examples.restaurant.simulation import Day, Stop
+from otel_auto_assign.analysis.figures import Window
+
+DESK_OPENS: Final = timedelta(hours=2)
+"""So long before the first guests, the clock starts."""
+WEEK: Final = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A name, and whether both flags are on."""
+
+    name: str
+    flags_on: bool
+
+
+BASELINE: Final = Phase("baseline", flags_on=False)
+POST: Final = Phase("post", flags_on=True)
+PHASES: Final = (BASELINE, POST)
+
+
+@dataclass(frozen=True)
+class PhaseRun:
+    """What came of a phase.
+
+    Attributes:
+        window: Every row of the phase was created in it.
+        refusals: How often the server refused, by SQLSTATE.
+    """
+
+    phase: Phase
+    window: Window
+    refusals: Counter[str]
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self.window.end - self.window.start).total_seconds()
+
+
+def open_restaurants(dsn: str, requests: Sequence[Request]) -> int:
+    """Build every restaurant that is asked for; give their number."""
+    names = sorted({request.restaurant for request in requests})
+    with psycopg.connect(dsn) as conn:
+        for name in names:
+            layout.save(conn, name, layout.design(name))
+    return len(names)
+
+
+def run_phase(
+    phase: Phase,
+    requests: Sequence[Request],
+    *,
+    dsn: str,
+    scale: float,
+    parts: Parts,
+    settled: Callable[[], object],
+    flush: Callable[[], object],
+) -> PhaseRun:
+    """Run the day of ``requests`` with the flags of ``phase``, under booking ids of its own.
+
+    The later phase takes place as many weeks later as the requests span, because tables once given stay given.
+    """
+    for variable in (RETRY_POLICY_V2, PLANNER_CACHE):
+        os.environ[variable] = "true" if phase.flags_on else "false"
+    times = [request.starts_at for request in requests]
+    shift = PHASES.index(phase) * WEEK * ((max(times) - min(times)) // WEEK + 1)
+    rules, stop = HouseRules(), Stop()
+    clock = Clock(min(times) - DESK_OPENS + shift, scale, wait=stop.wait)
+    database = Database(dsn, lock_timeout=clock.real_seconds(rules.lock_timeout))
+    try:
+        start = datetime.now(UTC)
+        Day(App(database, clock, rules, parts), phase.name, shift, stop, settled).run(requests)
+        flush()
+        return PhaseRun(phase, Window(start, datetime.now(UTC)), database.refusals)
+    finally:
+        database.close()

@@ -1,0 +1,124 @@
+"""What a person sees at the end of the demo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+from opentelemetry.sdk.trace import ReadableSpan
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.syntax import Syntax
+from rich.table import Table
+
+from examples.restaurant.evidence import Evidence
+from examples.restaurant.phases import PhaseRun
+from examples.restaurant.questions import Question, Verdict
+from examples.restaurant.trace_tree import context_of, telling_job, tree_of
+from otel_auto_assign.analysis.figures import Figure
+
+SHOWN: Final = (
+    # label, metric and dimension of the contract's §7
+    ("planner p50, without cache hits", "planner_duration_p50_ms", "cache_hits=excluded"),
+    ("planner p50, with", "planner_duration_p50_ms", "all"),
+    ("planner p95, without cache hits", "planner_duration_p95_ms", "cache_hits=excluded"),
+    ("planner p95, with", "planner_duration_p95_ms", "all"),
+    ("planner answers from the cache", "planner_cache_hit_pct", "all"),
+    ("attempts a booking, average", "job_attempts_avg", "all"),
+    ("attempts a booking, p95", "job_attempts_p95", "all"),
+    ("jobs that succeeded", "job_success_rate_pct", "outcome=decided"),
+    ("  their duration, p50", "job_success_duration_p50_ms", "all"),
+    ("  their duration, p95", "job_success_duration_p95_ms", "all"),
+    ("inline runs that succeeded", "inline_success_rate_pct", "outcome=decided"),
+    ("  quotes with a hold, late ones too", "inline_success_rate_pct", "all"),
+    ("inline quote p95, without late ones", "inline_duration_p95_ms", "late=excluded"),
+    ("inline quote p95, with", "inline_duration_p95_ms", "all"),
+)
+_UNITS: Final = {"ms": " ms", "pct": " %"}
+
+
+def heading(console: Console, text: str, note: str = "") -> None:
+    """Print a section's title, and in one line what it is."""
+    console.print(f"\n[bold]{text}[/bold]" + (f"  [dim]{note}[/dim]" if note else ""))
+
+
+def print_rows(console: Console, conn: psycopg.Connection[Any], runs: Sequence[PhaseRun]) -> None:
+    """Print how many rows of each event type each phase wrote."""
+    counts: dict[str, list[int]] = {}
+    for column, run in enumerate(runs):
+        found = conn.execute(
+            "SELECT event_type, count(*) FROM observability_events WHERE created_at >= %s AND created_at < %s "
+            "GROUP BY event_type",
+            (run.window.start, run.window.end),
+        )
+        for event, count in found:
+            counts.setdefault(event, [0] * len(runs))[column] = count
+    total = sum(map(sum, counts.values()))
+    heading(console, "Rows by event type", f"{total:,} in observability_events")
+    table = _side_by_side(runs)
+    for event in sorted(counts, key=lambda name: (name.startswith("inline"), name)):
+        table.add_row(event, *(f"{count:,}" if count else "[dim]·[/dim]" for count in counts[event]))
+    console.print(table)
+
+
+def print_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
+    """Print the invariants, each with the number of its violations."""
+    heading(console, "Invariants", "of the data contract, asked of the database; files in invariants/")
+    for verdict in verdicts:
+        if verdict.violations:
+            example = f" e.g. {escape(verdict.example)}"
+            console.print(f"  [red]{verdict.violations} violations[/red]  {verdict.title}:{example}", soft_wrap=True)
+        else:
+            console.print(f"  [green]0 violations[/green]  {verdict.title}")
+
+
+def print_trace(console: Console, spans: Sequence[ReadableSpan]) -> None:
+    """Print one job's trace."""
+    trace = telling_job(spans)
+    if not trace:
+        return
+    heading(console, "One job's trace", f"trace id {context_of(trace[0]).trace_id:032x}")
+    console.print(tree_of(trace), no_wrap=True, overflow="ellipsis")
+
+
+def print_figures(console: Console, runs: Sequence[PhaseRun], figures: Sequence[Sequence[Figure]]) -> None:
+    """Print the figures of both phases side by side."""
+    heading(console, "Figures", "one run each: an illustration, not a verdict; n is the sample")
+    table = _side_by_side(runs)
+    by_key = [{(figure.metric, figure.dimension): figure for figure in phase} for phase in figures]
+    for label, metric, dimension in SHOWN:
+        table.add_row(label, *(_value(phase, metric, dimension) for phase in by_key))
+    console.print(table)
+
+
+def print_queries(console: Console, queries: Sequence[Question]) -> None:
+    """Print queries to paste."""
+    heading(console, "Three queries to paste", "with --then psql")
+    for query in queries:
+        console.print(f"[dim]-- {query.title}[/dim]")
+        console.print(Syntax(query.statement, "sql", theme="ansi_dark", background_color="default", word_wrap=True))
+
+
+def print_evidence(console: Console, evidence: Sequence[Evidence]) -> None:
+    """Print what must occur, and how often it did."""
+    heading(console, "It truly occurred")
+    for item in evidence:
+        times = f"[green]{item.times:>5} x[/green]" if item.times else "[red]never  [/red]"
+        console.print(f"  {times}  {item.what}")
+
+
+def _side_by_side(runs: Sequence[PhaseRun]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2))
+    table.add_column("", min_width=40, no_wrap=True)
+    for run in runs:
+        table.add_column(f"flags {'on' if run.phase.flags_on else 'off'}", justify="right", min_width=20, no_wrap=True)
+    return table
+
+
+def _value(phase: Mapping[tuple[str, str], Figure], metric: str, dimension: str) -> str:
+    figure = phase.get((metric, dimension))
+    if figure is None or figure.value is None:
+        return "[dim]-[/dim]"
+    return f"{figure.value:,.1f}{_UNITS.get(figure.unit, '')} [dim]n={figure.sample_size:<5,}[/dim]"

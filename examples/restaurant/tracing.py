@@ -1,0 +1,73 @@
+"""OpenTelemetry, set up as a host would: rows first, then whatever else looks at spans."""
+
+from __future__ import annotations
+
+import os
+import threading
+from importlib import import_module
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+
+from examples.restaurant.options import UsageError
+from observability_events import AutoAssignSampler, ObservabilityEventsProcessor
+from otel_auto_assign import Settings, configure
+
+OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+FLUSH_MILLIS = 30_000
+
+
+class SpanKeeper(SpanProcessor):
+    """Keeps every ended span, for a look at a trace afterwards."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._spans: list[ReadableSpan] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep it."""
+        with self._lock:
+            self._spans.append(span)
+
+    def spans(self) -> list[ReadableSpan]:
+        """Give what was kept."""
+        with self._lock:
+            return list(self._spans)
+
+
+class Tracing:
+    """A tracer provider that writes rows, and the product configured to use it.
+
+    Raises:
+        UsageError: If spans are to be sent by OTLP and the exporter is not installed.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.keeper = SpanKeeper()
+        resource = Resource.create({"service.name": "restaurant", "deployment.environment.name": "demo"})
+        self._provider = TracerProvider(resource=resource, sampler=AutoAssignSampler(), shutdown_on_exit=False)
+        # First: a processor that raises keeps those after it from their spans, and this one never does.
+        self._provider.add_span_processor(ObservabilityEventsProcessor(settings))
+        self._provider.add_span_processor(self.keeper)
+        if os.environ.get(OTLP_ENDPOINT):
+            self._provider.add_span_processor(BatchSpanProcessor(_otlp_exporter(), max_queue_size=50_000))
+        configure(settings=settings, tracer_provider=self._provider)
+
+    def flush(self) -> bool:
+        """Wait until every row is written; False if that took too long."""
+        return self._provider.force_flush(FLUSH_MILLIS)
+
+    def close(self) -> None:
+        """Write what is left and let go."""
+        self._provider.shutdown()
+
+
+def _otlp_exporter() -> SpanExporter:
+    protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+    module = f"opentelemetry.exporter.otlp.proto.{'grpc' if protocol == 'grpc' else 'http'}.trace_exporter"
+    try:
+        exporter: SpanExporter = import_module(module).OTLPSpanExporter()
+    except ImportError:
+        raise UsageError(f"{OTLP_ENDPOINT} is set; to send spans: pip install 'otel-auto-assign[otlp]'") from None
+    return exporter
