@@ -1,0 +1,185 @@
+"""What is read of one span, whichever SDK it comes from: its times, ids, flow and outcome, made safe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from otel_auto_assign import reasons, semconv
+from otel_auto_assign.values import safe_float, safe_id, safe_int, safe_text, scrub
+
+NS_PER_MS: Final = 1_000_000
+_STATUS_ERROR: Final = 2  # in the SDK's enumeration and in OTLP alike
+
+
+class EndedSpan(Protocol):
+    """What a row is made from: an SDK's ``ReadableSpan``, or whatever else carries the same."""
+
+    @property
+    def name(self) -> str:
+        """One of ``semconv.SPANS``, or a foreign name."""
+
+    @property
+    def attributes(self) -> Mapping[str, Any] | None:
+        """Of any types: nothing is taken on trust."""
+
+    @property
+    def start_time(self) -> int | None:
+        """Unix nanoseconds."""
+
+    @property
+    def end_time(self) -> int | None:
+        """Unix nanoseconds; ``None`` in a snapshot taken at the start."""
+
+    @property
+    def status(self) -> Any:
+        """With ``status_code`` and ``description``."""
+
+    @property
+    def context(self) -> Any:
+        """With ``trace_id`` and ``span_id``, integers."""
+
+    @property
+    def resource(self) -> Any:
+        """With ``attributes``."""
+
+
+class Facts:
+    """The facts of one span that the catalogue asks for.
+
+    A value of the wrong type is as good as none: the readers below give ``None`` (or false) for it.
+
+    Attributes:
+        given: the span's attributes, as they came.
+        start_ns, end_ns: Unix nanoseconds; never in the wrong order.
+        duration_ms: from start to end, three decimals.
+        trace_id, span_id: in hex.
+        flow: ``job``, ``inline`` or ``direct``.
+        late: whether the run had ended before this span did.
+        raised, cancelled: whether the span ended by an exception (or as an error), and whether by a cancellation.
+        success, reason, code: the outcome; ``code`` is ``success`` exactly when ``success`` is true.
+    """
+
+    __slots__ = (
+        "_message", "cancelled", "code", "duration_ms", "end_ns", "flow", "given", "late",
+        "raised", "reason", "span_id", "start_ns", "success", "trace_id",
+    )  # fmt: skip
+
+    def __init__(self, span: EndedSpan) -> None:
+        self.given = given = _attributes(span.attributes)
+        get = given.get
+        start, end = safe_int(span.start_time), safe_int(span.end_time)
+        self.start_ns = start_ns = (end or 0) if start is None else start
+        self.end_ns = start_ns if end is None or end < start_ns else end  # a clock that stepped back: no time passed
+        self.duration_ms = round((self.end_ns - start_ns) / NS_PER_MS, 3)
+        context, status = span.context, span.status
+        self.trace_id, self.span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+        self.flow = _flow(span.name, given)
+        self.late = get(semconv.LATE) is True
+        self.cancelled = get(semconv.CANCELLED) is True
+        failed = getattr(status.status_code, "value", status.status_code) == _STATUS_ERROR
+        self.raised = failed or self.cancelled or get(semconv.ERROR_TYPE) is not None
+        self._message = scrub(status.description) if self.raised else ""
+        self.success = not self.raised and get(semconv.SUCCESS) is True
+        self.reason, code = self.explained(semconv.REASON)
+        if self.success:
+            self.code = semconv.CODE_SUCCESS
+        else:
+            if self.reason is None:
+                code = reasons.classify(self._message)
+            self.code = _failure_code(get(semconv.REASON_CODE), code)
+
+    @property
+    def error(self) -> str:
+        """Why it failed, in the first words there are: the status message, the error's type, the reason."""
+        return self._message or self.word(semconv.ERROR_TYPE) or self.reason or semconv.ERROR_TYPE_OTHER
+
+    @property
+    def trigger(self) -> str:
+        """What started the run; never empty."""
+        return self.word(semconv.TRIGGER) or semconv.TRIGGER_UNKNOWN
+
+    @property
+    def result(self) -> str:
+        """What a job came to; one that names no known word came to nothing good."""
+        return self._one_of(semconv.RESULTS, semconv.JOB_RESULT, semconv.RESULT_ERROR)
+
+    @property
+    def outcome(self) -> str:
+        """What an inline run came to."""
+        return self._one_of(semconv.INLINE_OUTCOMES, semconv.INLINE_OUTCOME, semconv.INLINE_OPERATION_ABORTED)
+
+    def is_set(self, attribute: str) -> bool:
+        """Say whether the attribute is there at all, of whatever type."""
+        return self.given.get(attribute) is not None
+
+    def is_true(self, attribute: str) -> bool:
+        """Read a boolean that is false where it is missing."""
+        return self.given.get(attribute) is True
+
+    def boolean(self, attribute: str) -> bool | None:
+        """Read a boolean."""
+        value = self.given.get(attribute)
+        return value if value is True or value is False else None
+
+    def whole(self, attribute: str) -> int | None:
+        """Read a whole number."""
+        return safe_int(self.given.get(attribute))
+
+    def number(self, attribute: str) -> float | None:
+        """Read a number, whole or not."""
+        value = self.given.get(attribute)
+        return safe_float(value) if (whole := safe_int(value)) is None else whole
+
+    def ms(self, attribute: str) -> float | None:
+        """Read a duration in milliseconds; a negative one is none."""
+        value = safe_float(self.given.get(attribute))
+        return None if value is None or value < 0 else round(value, 3)
+
+    def word(self, attribute: str) -> str | None:
+        """Read a short text; a number is no text and must not become one, an empty one says nothing."""
+        value = self.given.get(attribute)
+        return safe_text(value) or None if type(value) is str else None
+
+    def id(self, attribute: str) -> str | None:
+        """Read an id, as text."""
+        return safe_id(self.given.get(attribute))
+
+    def explained(self, attribute: str) -> tuple[str | None, str]:
+        """Read a reason, and classify it."""
+        value = self.given.get(attribute)
+        return reasons.explain(value if type(value) is str else None)
+
+    def code_of(self, attribute: str, reason: str) -> str | None:
+        """Read a failure's code; one that is no code is made anew from the reason."""
+        value = self.given.get(attribute)
+        return None if value is None else _failure_code(value, self.explained(reason)[1])
+
+    def _one_of(self, words: frozenset[str], attribute: str, otherwise: str) -> str:
+        value = self.given.get(attribute)
+        return value if type(value) is str and value in words else otherwise
+
+
+def _attributes(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    try:
+        given = attributes.copy()  # type: ignore[union-attr] # the SDK's mapping hands its dict over in one go
+    except AttributeError:
+        given = None
+    return given if type(given) is dict else dict(attributes or {})
+
+
+def _flow(name: str, given: Mapping[str, Any]) -> str:
+    if name == semconv.SPAN_JOB:
+        return semconv.FLOW_JOB
+    flow = semconv.FLOW_INLINE if name == semconv.SPAN_INLINE else given.get(semconv.FLOW)
+    if flow == semconv.FLOW_INLINE:
+        return semconv.FLOW_INLINE
+    # Without the job's id a row would claim a job that no reader could find.
+    return semconv.FLOW_JOB if flow == semconv.FLOW_JOB and semconv.JOB_ID in given else semconv.FLOW_DIRECT
+
+
+def _failure_code(given: object, otherwise: str) -> str:
+    """Take the code that a span names for a failure, unless it is ``success`` or no code at all."""
+    if type(given) is str and given != semconv.CODE_SUCCESS and reasons.is_code(given):
+        return given
+    return otherwise

@@ -1,0 +1,288 @@
+"""Span → rows of ``observability_events``: a pure function (CONTRACT §4 and §6).
+
+A row follows from a span's name, attributes, times, status, ids and resource and from nothing else, so the same span
+gives the same rows, under the same ids, in the process, from a replay and behind a collector. ``SPAN_ROWS`` says for a
+span's name which event types it gives, and when; what those look like is said in ``catalogue``.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Final
+
+from observability_events.catalogue import ABSENT, CATALOGUE, Event, attempt_id
+from observability_events.facts import NS_PER_MS, EndedSpan, Facts
+from otel_auto_assign import semconv
+from otel_auto_assign.values import safe_id, safe_text
+
+__all__ = ["SPAN_ROWS", "EndedSpan", "Row", "all_rows_of", "is_ours", "row_id", "rows_of", "started_row"]
+
+SERVICE_UNKNOWN: Final = "unknown_service"  # OpenTelemetry's own default
+ENVIRONMENT_UNKNOWN: Final = "unknown"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NS_PER_US: Final = 1_000
+_IDS_REMEMBERED: Final = 4096
+_VERSION_8: Final = 8 << 76
+_VARIANT: Final = 2 << 62
+_NOT_LAYOUT: Final = ~(0xF << 76 | 3 << 62)
+_FLAG_SOURCES: Final = frozenset(
+    {semconv.FLAGS_FROM_ENVIRONMENT, semconv.FLAGS_FROM_PROVIDER, semconv.FLAGS_BY_DEFAULT}
+)
+
+
+_JOB, _INLINE = semconv.FLOW_JOB, semconv.FLOW_INLINE
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row; ``created_at`` is in UTC, floored to microseconds, ``context`` holds JSON values only."""
+
+    id: uuid.UUID
+    created_at: datetime
+    source: str
+    event_type: str
+    severity: str
+    context: dict[str, Any]
+    restaurant_id: uuid.UUID | None
+    booking_id: uuid.UUID | None
+
+
+# -- which span gives which, at most one of a type ----------------------------------------------------------------
+
+Condition = Callable[[Facts], bool]
+
+
+def _came_to(result: str) -> Condition:
+    return lambda f: f.result == result
+
+
+def _closed_as(outcome: str) -> Condition:
+    return lambda f: f.outcome == outcome
+
+
+def _in_job(f: Facts) -> bool:
+    return f.flow == _JOB and not f.late
+
+
+def _asked(f: Facts) -> bool:
+    """Say whether an attempt counts: it takes its index when it first asks the planner, or raises."""
+    return _in_job(f) and f.whole(semconv.ATTEMPT_INDEX) is not None
+
+
+def _adjusted(f: Facts) -> bool:
+    return _asked(f) and (
+        f.is_set(semconv.ADJUSTMENT_REQUIRE_ADJACENCY)
+        or f.is_set(semconv.ADJUSTMENT_MAX_TABLES)
+        or f.is_set(semconv.ADJUSTMENT_MAX_ATTEMPTS)
+    )
+
+
+def _nested(f: Facts) -> bool:
+    return f.is_true(semconv.NESTED)
+
+
+def _failed_late(f: Facts) -> bool:
+    return f.late and f.flow == _INLINE and not f.success
+
+
+def _slow(f: Facts) -> bool:
+    threshold_ms = f.ms(semconv.STAGE_THRESHOLD_MS)
+    return threshold_ms is not None and f.duration_ms > threshold_ms
+
+
+SPAN_ROWS: Final[Mapping[str, tuple[tuple[str, Condition], ...]]] = {
+    semconv.SPAN_JOB: (
+        (semconv.EVENT_SUMMARY, lambda _: True),
+        (semconv.EVENT_SUCCEEDED, _came_to(semconv.RESULT_SUCCEEDED)),
+        (semconv.EVENT_FAILED, _came_to(semconv.RESULT_EXHAUSTED)),
+        (semconv.EVENT_CUTOFF_SKIPPED, _came_to(semconv.RESULT_CUTOFF)),
+        (semconv.EVENT_EXITED_ALREADY_CONFIRMED, _came_to(semconv.RESULT_ALREADY_CONFIRMED)),
+        (semconv.EVENT_HARD_STOP, lambda f: f.is_set(semconv.JOB_HARD_STOP_REASON_CODE)),
+        (semconv.EVENT_INLINE_SKIP_ATTEMPT, lambda f: f.is_set(semconv.INLINE_SKIP_REASON_CODE)),
+    ),
+    semconv.SPAN_ATTEMPT: (
+        (semconv.EVENT_ATTEMPT, lambda f: _asked(f) and not f.raised),
+        (semconv.EVENT_ATTEMPT_ERROR, lambda f: _asked(f) and f.raised),
+        (semconv.EVENT_INLINE_TIMEOUT_ADJUSTMENT, _adjusted),
+    ),
+    semconv.SPAN_QUOTE: (
+        (semconv.EVENT_QUOTE, lambda f: not _nested(f)),
+        (semconv.EVENT_PLANNER_CACHE_HIT, lambda f: _in_job(f) and f.is_true(semconv.CACHE_HIT) and not _nested(f)),
+        (semconv.EVENT_INLINE_QUOTE_RESULT, lambda f: f.flow == _INLINE and not f.raised and not _nested(f)),
+        (
+            semconv.EVENT_INLINE_QUOTE_ERROR,
+            lambda f: _failed_late(f) and f.raised and not f.cancelled and not _nested(f),
+        ),
+        (semconv.EVENT_INLINE_OPERATION_ABORTED, lambda f: _failed_late(f) and f.cancelled and not _nested(f)),
+    ),
+    semconv.SPAN_CONFIRM: (
+        (semconv.EVENT_INLINE_CONFIRM_SUCCEEDED, lambda f: f.flow == _INLINE and f.success),
+        (semconv.EVENT_INLINE_CONFIRM_FAILED, lambda f: _failed_late(f) and not f.cancelled),
+        (semconv.EVENT_INLINE_OPERATION_ABORTED, lambda f: _failed_late(f) and f.cancelled),
+    ),
+    semconv.SPAN_INLINE: (
+        (semconv.EVENT_INLINE_SUCCEEDED, _closed_as(semconv.INLINE_SUCCEEDED)),
+        (semconv.EVENT_INLINE_NO_HOLD, _closed_as(semconv.INLINE_NO_HOLD)),
+        (semconv.EVENT_INLINE_QUOTE_ERROR, _closed_as(semconv.INLINE_QUOTE_ERROR)),
+        (semconv.EVENT_INLINE_CONFIRM_FAILED, _closed_as(semconv.INLINE_CONFIRM_FAILED)),
+        (semconv.EVENT_INLINE_TIMEOUT, _closed_as(semconv.INLINE_TIMEOUT)),
+        (semconv.EVENT_INLINE_OPERATION_ABORTED, _closed_as(semconv.INLINE_OPERATION_ABORTED)),
+    ),
+    semconv.SPAN_STAGE: (
+        (semconv.EVENT_STAGE_SLOW, lambda f: _in_job(f) and _slow(f)),
+        (semconv.EVENT_INLINE_STAGE_SLOW, lambda f: f.flow == _INLINE and _slow(f)),
+    ),
+}
+"""What an ended span gives; a job's ``started`` is made from its start."""
+
+
+# -- the rows -----------------------------------------------------------------------------------------------------
+
+
+def is_ours(name: str) -> bool:
+    """Say whether a span of this name can give rows; foreign ones are passed over."""
+    return name in SPAN_ROWS
+
+
+def rows_of(span: EndedSpan) -> list[Row]:
+    """Give the rows of an ended span: none for a foreign one, and never a job's ``started``."""
+    rules = SPAN_ROWS.get(span.name)
+    if rules is None:
+        return []
+    facts = Facts(span)
+    given = facts.given
+    restaurant = given.get(semconv.RESTAURANT_ID)
+    shared = _Shared(span, facts, given.get(semconv.JOB_RESTAURANT_ID) if restaurant is None else restaurant)
+    return [_row(CATALOGUE[event_type], facts, shared) for event_type, applies in rules if applies(facts)]
+
+
+def started_row(span: EndedSpan) -> Row:
+    """Give a job's ``started`` row, from its span or from a snapshot of it taken at its start.
+
+    Only attributes given at the start are read, and those are never overwritten: both give the same row.
+    """
+    facts = Facts(span)
+    shared = _Shared(span, facts, facts.given.get(semconv.RESTAURANT_ID))
+    return _row(CATALOGUE[semconv.EVENT_STARTED], facts, shared)
+
+
+def all_rows_of(span: EndedSpan) -> list[Row]:
+    """Give the rows of a span whose start nobody saw: behind a collector, or in an exporter."""
+    rows = rows_of(span)
+    return [started_row(span), *rows] if span.name == semconv.SPAN_JOB else rows
+
+
+def row_id(event_type: str, trace_id: int, span_id: int, time_ns: int) -> uuid.UUID:
+    """Give the id of a row (CONTRACT §6): version 8, Unix milliseconds first, then a hash of what happened.
+
+    ``time_ns`` is the row's time; of a summary, the job's start, so that its ``abandoned`` twin is the same row.
+    """
+    happened = trace_id.to_bytes(16, "big") + span_id.to_bytes(8, "big") + event_type.encode()
+    tail = int.from_bytes(blake2b(happened, digest_size=10).digest(), "big")
+    bits = (time_ns // NS_PER_MS & (1 << 48) - 1) << 80 | tail
+    return uuid.UUID(int=bits & _NOT_LAYOUT | _VERSION_8 | _VARIANT)
+
+
+def _row(event: Event, f: Facts, shared: _Shared) -> Row:
+    context = event.context(f)
+    for key in event.optional:
+        if context[key] is ABSENT:
+            del context[key]
+    context |= shared.context
+    source, severity = event.source, event.severity
+    if source is None:
+        source = semconv.SOURCE_INLINE if f.flow == _INLINE else semconv.SOURCE_JOB
+    if severity is None:
+        severity = semconv.SEVERITY_WARNING if f.raised else semconv.SEVERITY_INFO
+    return Row(
+        row_id(event.name, shared.trace_id, shared.span_id, f.start_ns if event.id_at_start else f.end_ns),
+        _EPOCH + timedelta(microseconds=(f.start_ns if event.at_start else f.end_ns) // _NS_PER_US),
+        source,
+        event.name,
+        severity,
+        context,
+        shared.restaurant_id,
+        shared.booking_id,
+    )
+
+
+class _Shared:
+    """What the rows of one span have in common."""
+
+    __slots__ = ("booking_id", "context", "restaurant_id", "span_id", "trace_id")
+
+    def __init__(self, span: EndedSpan, facts: Facts, restaurant: object) -> None:
+        given = facts.given
+        self.trace_id, self.span_id = span.context.trace_id, span.context.span_id
+        retry_policy_v2 = given.get(semconv.FLAG_RETRY_POLICY_V2) is True
+        source = facts.word(semconv.FLAG_SOURCE)
+        flags: dict[str, Any] = {
+            "retry_policy_v2": retry_policy_v2,
+            "planner_cache": retry_policy_v2 and given.get(semconv.FLAG_PLANNER_CACHE) is True,  # what is in effect
+            "source": source if source in _FLAG_SOURCES else semconv.FLAGS_BY_DEFAULT,
+        }
+        service, environment = _deployment(span.resource)
+        self.context: dict[str, Any] = {
+            "trace_id": facts.trace_id,
+            "span_id": facts.span_id,
+            "service": service,
+            "environment": environment,
+            "flags": flags,
+            "featureFlags": flags,
+        }
+        context = self.context
+        if facts.flow == semconv.FLOW_JOB:
+            context["job_id"] = facts.span_id if span.name == semconv.SPAN_JOB else safe_id(given[semconv.JOB_ID])
+        elif facts.flow == semconv.FLOW_INLINE:
+            context["attemptId"] = attempt_id(facts)
+        if facts.late:
+            context["late"] = True
+        self.booking_id = _reference(given.get(semconv.BOOKING_ID), "booking_ref", context)
+        self.restaurant_id = _reference(restaurant, "restaurant_ref", context)
+
+
+def _reference(given: object, key: str, context: dict[str, Any]) -> uuid.UUID | None:
+    """Give an id for its column; one that the column cannot hold is kept in the context instead."""
+    text = safe_id(given)
+    if text is None:
+        return None
+    found = _uuid(text)
+    if found is None:
+        context[key] = text
+    return found
+
+
+@lru_cache(maxsize=_IDS_REMEMBERED)  # a job's rows name the same booking, a restaurant's jobs the same restaurant
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        found = uuid.UUID(text)
+    except ValueError:
+        return None
+    # uuid.UUID() reads more than UUIDs ("1_2…", braces anywhere): what is not the same text is an id of another kind.
+    return found if found.hex == text.replace("-", "").lower() else None
+
+
+_last_deployment: tuple[object, tuple[str, str]] = (None, (SERVICE_UNKNOWN, ENVIRONMENT_UNKNOWN))
+
+
+def _deployment(resource: Any) -> tuple[str, str]:
+    """Give service and environment; a process's spans share one resource, so the last one read is remembered."""
+    global _last_deployment  # noqa: PLW0603 - a cache of one
+    last, deployment = _last_deployment
+    if resource is None or resource is last:
+        return deployment if resource is last else (SERVICE_UNKNOWN, ENVIRONMENT_UNKNOWN)
+    given = resource.attributes
+    deployment = (
+        safe_text(given.get(semconv.SERVICE_NAME)) or SERVICE_UNKNOWN,
+        safe_text(given.get(semconv.DEPLOYMENT_ENVIRONMENT_NAME))
+        or safe_text(given.get(semconv.DEPLOYMENT_ENVIRONMENT))
+        or ENVIRONMENT_UNKNOWN,
+    )
+    _last_deployment = resource, deployment
+    return deployment
