@@ -16,7 +16,7 @@ NAMESPACE: Final = uuid.UUID("5e1d7a3c-2f64-5b0e-9c58-0d2b7c1f4a96")
 """Of every name-based id in this example."""
 
 _ZONES: Final = ("main room", "window", "terrace")
-_TABLES_IN_A_ZONE: Final = (6, 7, 8)
+_TABLES_IN_A_ZONE: Final = (7, 8, 9)
 _CAPACITIES: Final = (2, 2, 2, 4, 4, 4, 6)
 _FIXED: Final = 0.25  # the share of tables that are screwed to the floor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ import psycopg
 
 from examples.restaurant import layout
 from examples.restaurant.app import App, Parts
+from examples.restaurant.bookings import CANCELLED, CONFIRMED
 from examples.restaurant.clock import Clock, HouseRules
-from examples.restaurant.database import Database
+from examples.restaurant.database import Connection, Database
 from examples.restaurant.flags import PLANNER_CACHE, RETRY_POLICY_V2
 from examples.restaurant.requests import Request
 from examples.restaurant.simulation import Day, Stop
@@ -32,6 +34,11 @@ class Phase:
     name: str
     flags_on: bool
 
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        return "flags on" if self.flags_on else "flags off"
+
 
 BASELINE: Final = Phase("baseline", flags_on=False)
 POST: Final = Phase("post", flags_on=True)
@@ -45,11 +52,15 @@ class PhaseRun:
     Attributes:
         window: Every row of the phase was created in it.
         refusals: How often the server refused, by SQLSTATE.
+        bookings: How many bookings were made and not called off.
+        seated: How many of them have tables in the end.
     """
 
     phase: Phase
     window: Window
     refusals: Counter[str]
+    bookings: int
+    seated: int
 
     @property
     def seconds(self) -> float:
@@ -91,6 +102,17 @@ def run_phase(
         start = datetime.now(UTC)
         Day(App(database, clock, rules, parts), phase.name, shift, stop, settled).run(requests)
         flush()
-        return PhaseRun(phase, Window(start, datetime.now(UTC)), database.refusals)
+        window = Window(start, datetime.now(UTC))
+        with database.transaction() as conn:
+            bookings, seated = _seated(conn, [request.as_booking(phase.name, shift).id for request in requests])
+        return PhaseRun(phase, window, database.refusals, bookings, seated)
     finally:
         database.close()
+
+
+def _seated(conn: Connection, ids: list[uuid.UUID]) -> tuple[int, int]:
+    row = conn.execute(
+        "SELECT count(*), count(*) FILTER (WHERE status = %s) FROM bookings WHERE id = ANY (%s) AND status <> %s",
+        (CONFIRMED, ids, CANCELLED),
+    ).fetchone()
+    return (row[0], row[1]) if row else (0, 0)

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import psycopg
 from opentelemetry.sdk.trace import ReadableSpan
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.syntax import Syntax
@@ -68,10 +67,10 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
     heading(console, "Invariants", "of the data contract, asked of the database; files in invariants/")
     for verdict in verdicts:
         if verdict.violations:
-            example = f" e.g. {escape(verdict.example)}"
-            console.print(f"  [red]{verdict.violations} violations[/red]  {verdict.title}:{example}", soft_wrap=True)
+            example = escape(verdict.example)
+            console.print(f"  [red]{verdict.violations} violations[/red]  {verdict.title}: {example}", soft_wrap=True)
         else:
-            console.print(f"  [green]0 violations[/green]  {verdict.title}")
+            console.print(f"  [green]0 violations[/green]  {verdict.title}", soft_wrap=True)
 
 
 def print_trace(console: Console, spans: Sequence[ReadableSpan]) -> None:
@@ -95,7 +94,7 @@ def print_figures(console: Console, runs: Sequence[PhaseRun], figures: Sequence[
 
 def print_queries(console: Console, queries: Sequence[Question]) -> None:
     """Print queries to paste."""
-    heading(console, "Three queries to paste", "with --then psql")
+    heading(console, "Three queries to paste", "into the psql that `--then psql` opens")
     for query in queries:
         console.print(f"[dim]-- {query.title}[/dim]")
         console.print(Syntax(query.statement, "sql", theme="ansi_dark", background_color="default", word_wrap=True))
@@ -110,10 +109,16 @@ def print_evidence(console: Console, evidence: Sequence[Evidence]) -> None:
 
 
 def _side_by_side(runs: Sequence[PhaseRun]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2))
-    table.add_column("", min_width=40, no_wrap=True)
+    table = Table(box=None, padding=(0, 0, 0, 2))
+    table.add_column("", min_width=42, no_wrap=True)
     for run in runs:
-        table.add_column(f"flags {'on' if run.phase.flags_on else 'off'}", justify="right", min_width=20, no_wrap=True)
+        table.add_column(
+            f"flags {'on' if run.phase.flags_on else 'off'}",
+            justify="right",
+            min_width=18,
+            header_style="dim",
+            no_wrap=True,
+        )
     return table
 
 

@@ -59,9 +59,9 @@ def generate(seed: int) -> list[Request]:
         for _ in range(REQUESTS_FOR_EACH):
             number = len(requests)
             lunch = rng.random() < 0.45
-            peak, spread = (12 * 60 + 45, 35) if lunch else (19 * 60 + 30, 55)
-            minutes = round(min(max(rng.gauss(peak, spread), peak - 60), peak + 75) / 15) * 15
-            party = rng.choice((1, 2, 2, 2, 2, 3, 4, 4, 4, 5, 6, 8))
+            peak, spread = (12 * 60 + 30, 35) if lunch else (19 * 60 + 30, 60)
+            minutes = round(min(max(rng.gauss(peak, spread), peak - spread), peak + spread) / 15) * 15
+            party = rng.choice((1, 2, 2, 2, 2, 2, 3, 4, 4, 4, 5, 6, 8))
             if number % 16 == 3:
                 minutes = 14 * 60 + 15
             if number % 20 == 7:

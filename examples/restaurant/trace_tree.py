@@ -57,7 +57,8 @@ def _line(span: ReadableSpan) -> Text:
         name = f"{name} {found.get(semconv.ATTEMPT_INDEX)}"
     milliseconds = ((span.end_time or 0) - (span.start_time or 0)) / 1e6
     line = Text.assemble((name, "bold"), f"  {milliseconds:,.1f} ms  ")
-    return line.append_text(_outcome(span.name, found, None if span.status.is_ok else span.status.description))
+    error = None if span.status.is_ok else (span.status.description or "").partition("\n")[0]
+    return line.append_text(_outcome(span.name, found, error))
 
 
 def _outcome(name: str, found: Mapping[str, Any], error: str | None) -> Text:

@@ -1,4 +1,4 @@
--- Every job that started has exactly one summary, on every way out
+-- every job that started has exactly one summary, on every way out
 -- (contract §3). A violation: a job, its started rows and its summaries.
 SELECT
     context ->> 'job_id' AS job,

@@ -1,4 +1,4 @@
--- Every inline run has exactly one terminal; what comes later is marked late
+-- every inline run has exactly one terminal; what comes later is marked late
 -- (contract §3). A violation: a run and how many terminals it has.
 SELECT
     context ->> 'attemptId' AS run,

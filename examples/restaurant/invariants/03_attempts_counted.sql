@@ -1,4 +1,4 @@
--- A summary's attemptsUsed is the number of its job's attempt rows
+-- a summary's attemptsUsed is the number of its job's attempt rows
 -- (contract §3). A violation: a job, what its summary says, and what there is.
 SELECT
     job.context ->> 'job_id' AS job,

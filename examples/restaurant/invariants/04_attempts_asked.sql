@@ -1,4 +1,4 @@
--- Every attempt that asked the planner has its quote, and every quote of a job its attempt
+-- every attempt that asked has its quote, and every quote of a job its attempt
 -- (contract §3; late rows stand outside). A violation: a job, an attempt's index, and which side is missing.
 SELECT
     coalesce(quote.job, attempt.job) AS job,

@@ -1,4 +1,4 @@
--- Each quote of a job that the cache answered has its planner_cache_hit row
+-- each quote of a job that the cache answered has its planner_cache_hit row
 -- (contract §3). A violation: a job, its quotes from the cache, and its rows.
 SELECT
     context ->> 'job_id' AS job,

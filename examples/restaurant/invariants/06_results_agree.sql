@@ -1,4 +1,4 @@
--- What a job's summary says, its succeeded, failed, cutoff or already-confirmed row says too
+-- succeeded, failed, cutoff and already-confirmed rows agree with the summary
 -- (contract §3). A violation: a job, its result, and the rows that speak of one.
 SELECT
     context ->> 'job_id' AS job,

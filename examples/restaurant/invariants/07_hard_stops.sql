@@ -1,4 +1,4 @@
--- A hard stop has a hard reason, ends its job as exhausted, and no attempt follows it
+-- a hard stop has a hard reason, ends its job, and no attempt follows it
 -- (contract §2 and §3). A violation: a job, the reason, the job's result, and the attempts that followed.
 SELECT
     stop.context ->> 'job_id' AS job,

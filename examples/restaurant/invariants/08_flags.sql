@@ -1,4 +1,4 @@
--- What only a flag allows happens only where the row says that it was on
+-- what only a flag allows happens only where the row says that it was on
 -- (contract §2). A violation: an event type and its flags.
 SELECT event_type, context ->> 'flags' AS flags
 FROM observability_events

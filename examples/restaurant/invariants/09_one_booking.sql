@@ -1,4 +1,4 @@
--- The rows of a job speak of one booking and one restaurant, with one set of flags
+-- the rows of a job speak of one booking and restaurant, under one set of flags
 -- (contract §3). A violation: a job and how many of each.
 SELECT
     context ->> 'job_id' AS job,

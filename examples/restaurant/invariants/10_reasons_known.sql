@@ -1,4 +1,4 @@
--- Every failed quote has a reason code that is known
+-- every failed quote has a reason code that is known
 -- (contract §5). A violation: an unknown reason.
 SELECT context ->> 'reason' AS reason, context ->> 'planner_error' AS error
 FROM observability_events
