@@ -102,8 +102,7 @@ class _AskingScope(Scope):
             span.end(end_ns)
             return
         outcome, error = read_end(True, self.spec, value, exception)
-        success = error is None and (outcome.succeeded() or self._taken_anyway(value, outcome))
-        reason, code = _reason(outcome, error, success=success)
+        success, reason, code = self._decided(value, outcome, error)
         late = False
         endings: list[Ending] = []
         with run.lock:
@@ -113,40 +112,45 @@ class _AskingScope(Scope):
                 child = Child(self.role, success, reason, code, outcome, error, self._start_ns, end_ns)
                 endings = run.child_ended(self._attempt, child)
         attributes: Attributes = {semconv.SUCCESS: success, semconv.REASON_CODE: code}
-        if recording:
-            put(attributes, semconv.REASON, reason)
-            self._put_details(attributes, outcome, error, late=late)
-        end_span(Ending(span, attributes, error and (error.type, error.message), end_ns))
+        if reason is not None:
+            attributes[semconv.REASON] = reason
+        if late:
+            attributes[semconv.LATE] = True
+        if (index := self._index()) is not None:
+            attributes[semconv.ATTEMPT_INDEX] = index
+        if outcome.hold_id is not None:
+            attributes[semconv.HOLD_ID] = outcome.hold_id
+        self._put_details(attributes, outcome)
+        if error is None:
+            end_span(Ending(span, attributes, None, end_ns))
+        else:
+            if error.cancelled:
+                attributes[semconv.CANCELLED] = True
+            end_span(Ending(span, attributes, (error.type, error.message), end_ns))
         if endings:
             end_spans(endings)
+
+    def _decided(self, value: Any, outcome: Outcome, error: Error | None) -> tuple[bool, str | None, str]:
+        """Give success, the reason's text and its code; a call that raised has its message for a reason."""
+        if error is not None:
+            return False, error.message or None, error.code
+        success = outcome.succeeded() or self._taken_anyway(value, outcome)
+        if outcome.reason is None:
+            return success, None, semconv.CODE_SUCCESS if success else semconv.CODE_UNKNOWN
+        text, code = reasons.explain(outcome.reason)
+        return success, text, semconv.CODE_SUCCESS if success else code
+
+    def _index(self) -> int | None:
+        if self._attempt is not None:
+            return self._attempt.index
+        last = self.run.last if isinstance(self.run, JobRun) else None
+        return last.index if last is not None else None
 
     def _taken_anyway(self, value: Any, outcome: Outcome) -> bool:
         return False
 
-    def _put_details(self, attributes: Attributes, outcome: Outcome, error: Error | None, *, late: bool) -> None:
-        if late:
-            attributes[semconv.LATE] = True
-        if error is not None and error.cancelled:
-            attributes[semconv.CANCELLED] = True
-        put(attributes, semconv.ATTEMPT_INDEX, _index(self.run, self._attempt))
-        put(attributes, semconv.HOLD_ID, outcome.hold_id)
-
-
-def _reason(outcome: Outcome, error: Error | None, *, success: bool) -> tuple[str | None, str]:
-    """Give the reason's text and code; a call that raised has its message for a reason."""
-    if error is not None:
-        return error.message or None, error.code
-    if outcome.reason is None:
-        return None, semconv.CODE_SUCCESS if success else semconv.CODE_UNKNOWN
-    text, code = reasons.explain(outcome.reason)
-    return text, semconv.CODE_SUCCESS if success else code
-
-
-def _index(run: Run, attempt: Attempt | None) -> int | None:
-    if attempt is not None:
-        return attempt.index
-    last = run.last if isinstance(run, JobRun) else None
-    return last.index if last is not None else None
+    def _put_details(self, attributes: Attributes, outcome: Outcome) -> None:
+        """Set what only this role knows."""
 
 
 class QuoteScope(_AskingScope):
@@ -155,8 +159,7 @@ class QuoteScope(_AskingScope):
     __slots__ = ()
     role = QUOTE
 
-    def _put_details(self, attributes: Attributes, outcome: Outcome, error: Error | None, *, late: bool) -> None:
-        super()._put_details(attributes, outcome, error, late=late)
+    def _put_details(self, attributes: Attributes, outcome: Outcome) -> None:
         attributes[semconv.CACHE_HIT] = outcome.cache_hit
         put(attributes, semconv.ALTERNATES, outcome.alternates)
         put(attributes, semconv.STRATEGY_REQUIRE_ADJACENCY, outcome.require_adjacency)

@@ -122,6 +122,8 @@ class JobRun(Run):
 
     def _supersede(self, by: Attempt | None) -> list[Ending]:
         """Close the attempts that only waited for a confirm: the next one has begun."""
+        if by is not None and len(self._attempts) == 1:
+            return []
         waiting = [a for a in self._attempts if a is not by and not a.busy]
         return [self._close(a, unconfirmed_is_failure=True) for a in waiting]
 

@@ -19,7 +19,7 @@ from otel_auto_assign._inline_run import InlineRun
 from otel_auto_assign._job_run import JobRun
 from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign._runtime import runtime
-from otel_auto_assign._spans import Activation, Place, end_spans, is_suppressed, start_span
+from otel_auto_assign._spans import Place, activate, end_spans, is_suppressed, restore, start_span
 from otel_auto_assign.flags import flag_attributes, flags_in_force
 from otel_auto_assign.outcomes import Error, Extractor, Outcome, error_of, outcome_of
 
@@ -56,18 +56,19 @@ class Spec(NamedTuple):
 class Scope:
     """A call of some role whose span is current."""
 
-    __slots__ = ("_activation", "run", "span", "spec")
+    __slots__ = ("_context", "_previous", "run", "span", "spec")
 
     def __init__(self, spec: Spec, run: Run, span: Span, previous: Context, place: Place | None) -> None:
         self.spec = spec
         self.run = run
         self.span = span
-        self._activation = Activation(previous, span, place)
+        self._previous = previous
+        self._context = activate(previous, span, place)
 
     def returned(self, value: Any) -> None:
         """End the span after the call returned ``value``."""
         try:
-            self._activation.restore()
+            restore(self._context, self._previous)
             self._finish(value, None)
         except Exception as failure:
             swallowed(f"finishing {self.spec.name}", failure)
@@ -75,7 +76,7 @@ class Scope:
     def raised(self, exception: BaseException) -> None:
         """End the span after ``exception`` left the call, which the caller raises again itself."""
         try:
-            self._activation.restore()
+            restore(self._context, self._previous)
             self._finish(None, exception)
         except Exception as failure:
             swallowed(f"finishing {self.spec.name}", failure)

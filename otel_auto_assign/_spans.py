@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, attach, create_key, get_current, set_value
-from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, attach, create_key, get_current
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode, set_span_in_context
 
 from otel_auto_assign import semconv
 from otel_auto_assign._attempts import Attempt, Attributes, Ending
@@ -19,6 +19,7 @@ from otel_auto_assign._runs import Run
 from otel_auto_assign._runtime import runtime
 
 _PLACE: Final = create_key("auto_assign")
+(_SPAN,) = set_span_in_context(INVALID_SPAN, Context())  # OpenTelemetry's own key, which it does not publish
 _SUPPRESS_PLAIN: Final = "suppress_instrumentation"  # what instrumentations set before the key above existed
 
 
@@ -78,22 +79,21 @@ def end_spans(endings: Iterable[Ending]) -> None:
         end_span(ending)
 
 
-class Activation:
-    """A span made current, with its place, until ``restore``."""
-
-    __slots__ = ("_context", "_previous")
-
-    def __init__(self, previous: Context, span: Span, place: Place | None) -> None:
+def activate(previous: Context, span: Span, place: Place | None) -> Context:
+    """Make ``span`` current, with its place for its children, and give the context in which it is."""
+    if place is None:
         context = set_span_in_context(span, previous)
-        self._context = context if place is None else set_value(_PLACE, place, context)
-        self._previous = previous
-        attach(self._context)
+    else:
+        context = Context({**previous, _SPAN: span, _PLACE: place})  # one copy, not one for each key
+    attach(context)
+    return context
 
-    def restore(self) -> None:
-        """Make current again what was before.
 
-        A token could be used only in the contextvars context it came from, and OpenTelemetry logs an error where a
-        coroutine is closed in another. So the former context is set again, and only where ours is still current.
-        """
-        if get_current() is self._context:
-            attach(self._previous)
+def restore(context: Context, previous: Context) -> None:
+    """Make current again what was before ``context``, which ``activate`` gave.
+
+    A token could be used only in the contextvars context it came from, and OpenTelemetry logs an error where a
+    coroutine is closed in another. So the former context is set again, and only where ours is still current.
+    """
+    if get_current() is context:
+        attach(previous)

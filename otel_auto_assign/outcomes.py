@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
+from uuid import UUID
 
 from otel_auto_assign import reasons, values
 from otel_auto_assign._guard import swallowed
@@ -138,11 +139,8 @@ def _made_safe(outcome: Outcome) -> Outcome:
     )
 
 
-_Get = Callable[[Any, str], Any]
 _Plan = Callable[[Any], Outcome]
 
-_MISSING: Final = object()
-_HOLD: Final = ("hold", "hold_id", "holdId")
 _KNOWN: Final = (
     "success",
     "hold",
@@ -158,17 +156,18 @@ _KNOWN: Final = (
 
 
 def _from_mapping(value: Mapping[str, Any]) -> Outcome:
-    return _read(value, _mapping_get)
+    return _read(value.get)
 
 
 def _from_object(value: Any) -> Outcome:
-    return _read(value, _attribute_get)
+    return _read(_getter(value))
 
 
 def _from_either(value: Any) -> Outcome:
     """Read an object whose class does not say which attributes it has."""
-    if any(_attribute_get(value, name) is not None for name in _KNOWN):
-        return _read(value, _attribute_get)
+    get = _getter(value)
+    if any(get(name) is not None for name in _KNOWN):
+        return _read(get)
     return Outcome(hold=bool(value))
 
 
@@ -185,11 +184,11 @@ def _plan_for(kind: type) -> _Plan:
     plan: _Plan
     if issubclass(kind, Mapping):
         plan = _from_mapping
-    elif issubclass(kind, (str, bytes, int, float)) or kind.__module__ == "uuid":
+    elif issubclass(kind, (str, bytes, int, float, UUID)):
         plan = _from_scalar
     elif hasattr(kind, "__await__"):
         plan = _from_awaitable
-    elif dataclasses.is_dataclass(kind) and any(f.name in _KNOWN for f in dataclasses.fields(kind)):
+    elif dataclasses.is_dataclass(kind) and any(field.name in _KNOWN for field in dataclasses.fields(kind)):
         plan = _from_object
     else:
         plan = _from_either
@@ -202,54 +201,40 @@ _MOST_PLANS: Final = 256  # return types; a program that makes types without end
 _plans: dict[type, _Plan] = {}
 
 
-def _mapping_get(value: Any, name: str) -> Any:
-    return value.get(name)
+def _getter(value: Any) -> Callable[[str], Any]:
+    return value.get if isinstance(value, Mapping) else lambda name: getattr(value, name, None)
 
 
-def _attribute_get(value: Any, name: str) -> Any:
-    return getattr(value, name, None)
+def _read(get: Callable[[str], Any]) -> Outcome:
+    """Read the known names, snake case first. Written out: this runs for every planner call of the host."""
+    outcome = Outcome(success=values.safe_bool(get("success")), reason=get("reason"), result=get("result"))
+    if (hold := _first(get, "hold", "hold_id", "holdId")) is not None and hold:
+        outcome.hold = True
+        outcome.hold_id = _hold_id(hold)
+    if (alternates := get("alternates")) is not None:
+        outcome.alternates = _count(alternates)
+    hit, status = _first(get, "cache_hit", "cacheHit"), _first(get, "cache_status", "cacheStatus")
+    if (stats := _first(get, "planner_stats", "plannerStats")) is not None:
+        outcome.planner_stats = stats
+        of_stats = _getter(stats)
+        hit = _first(of_stats, "cache_hit", "cacheHit") if hit is None else hit
+        status = _first(of_stats, "cache_status", "cacheStatus") if status is None else status
+    outcome.cache_hit = hit is True
+    outcome.cache_status = values.safe_text(status)
+    if (strategy := get("strategy")) is not None:
+        of_strategy = _getter(strategy)
+        outcome.require_adjacency = values.safe_bool(_first(of_strategy, "require_adjacency", "requireAdjacency"))
+        outcome.max_tables = values.safe_int(_first(of_strategy, "max_tables", "maxTables"))
+    return outcome
 
 
-def _read(value: Any, get: _Get) -> Outcome:
-    hold = get(value, "hold")
-    if hold is None:
-        hold = get(value, "hold_id")
-        if hold is None:
-            hold = get(value, "holdId")
-    success = get(value, "success")
-    cache_hit = _either(value, get, "cache_hit", "cacheHit")
-    cache_status = _either(value, get, "cache_status", "cacheStatus")
-    stats = _either(value, get, "planner_stats", "plannerStats")
-    if stats is not None:
-        from_stats = _mapping_get if isinstance(stats, Mapping) else _attribute_get
-        if cache_hit is None:
-            cache_hit = _either(stats, from_stats, "cache_hit", "cacheHit")
-        if cache_status is None:
-            cache_status = _either(stats, from_stats, "cache_status", "cacheStatus")
-    strategy = get(value, "strategy")
-    adjacency = tables = None
-    if strategy is not None:
-        from_strategy = _mapping_get if isinstance(strategy, Mapping) else _attribute_get
-        adjacency = _either(strategy, from_strategy, "require_adjacency", "requireAdjacency")
-        tables = _either(strategy, from_strategy, "max_tables", "maxTables")
-    return Outcome(
-        success=values.safe_bool(success),
-        hold=bool(hold),
-        reason=get(value, "reason"),
-        alternates=_count(get(value, "alternates")),
-        cache_hit=cache_hit is True,
-        cache_status=values.safe_text(cache_status),
-        require_adjacency=values.safe_bool(adjacency),
-        max_tables=values.safe_int(tables),
-        hold_id=_hold_id(hold) if hold else None,
-        planner_stats=stats,
-        result=get(value, "result"),
-    )
-
-
-def _either(value: Any, get: _Get, snake: str, camel: str) -> Any:
-    found = get(value, snake)
-    return get(value, camel) if found is None else found
+def _first(get: Callable[[str], Any], *names: str) -> Any:
+    """Give the first of ``names`` that is known."""
+    for name in names:
+        found = get(name)
+        if found is not None:
+            return found
+    return None
 
 
 def _count(alternates: Any) -> int | None:
@@ -260,7 +245,8 @@ def _count(alternates: Any) -> int | None:
 
 
 def _hold_id(hold: Any) -> str | None:
-    if hold is None or hold is True or hold is False:
-        return None
-    inner = _mapping_get(hold, "id") if isinstance(hold, Mapping) else _attribute_get(hold, "id")
-    return values.safe_id(hold if inner is None else inner)
+    """Give a hold's id; a hold without one is taken for the id itself (what is no id is left out)."""
+    if type(hold) is str:
+        return values.safe_id(hold)
+    found = _getter(hold)("id")
+    return values.safe_id(hold if found is None else found)

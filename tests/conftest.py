@@ -1,0 +1,39 @@
+"""What every test shares: faults of ours are let through, and what is in force in the process is put back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_auto_assign import _guard
+from otel_auto_assign._runtime import runtime
+from tests.instrumentation.recording import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytest_plugins = ["tests.postgres"]
+
+
+@pytest.fixture(autouse=True)
+def _let_faults_through() -> Iterator[None]:
+    """Run the test so that what our guard would swallow fails it."""
+    with _guard.strict():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _put_runtime_back() -> Iterator[None]:
+    """Put settings, switch, tracer and flag provider back."""
+    before = {name: getattr(runtime, name) for name in runtime.__slots__}
+    yield
+    for name, value in before.items():
+        setattr(runtime, name, value)
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """Spans and rows of all that the test calls, in memory."""
+    with Recorder() as recording:
+        yield recording

@@ -1,0 +1,523 @@
+"""The contract's §2 on attempts and jobs, rule by rule."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_auto_assign import current_job, traced_attempt, traced_confirm, traced_job, traced_quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.instrumentation.recording import Recorder
+
+HOLD = {"hold": "h1"}
+NO_TABLES = {"hold": None, "reason": "No suitable tables"}
+
+
+@traced_quote
+def quote(value: Any = HOLD) -> Any:
+    """A planner that gives what it is told to, or raises it."""
+    if isinstance(value, BaseException):
+        raise value
+    return value
+
+
+@traced_confirm
+def confirm(value: Any = None) -> Any:
+    """A confirm that gives what it is told to, or raises it."""
+    if isinstance(value, BaseException):
+        raise value
+    return value
+
+
+@traced_job
+def run_job(body: Callable[[], Any], booking_id: str = "b1", restaurant_id: str = "r1") -> Any:
+    """A job that does what it is told to."""
+    return body()
+
+
+def run_failing(body: Callable[[], Any], error: type[BaseException]) -> None:
+    """Run a job that ends by ``error``."""
+    with pytest.raises(error):
+        run_job(body)
+
+
+# -- attempts -----------------------------------------------------------------------------------------------------
+
+
+def test_quotes_alone_open_an_attempt_each(recorder: Recorder) -> None:
+    """A quote that starts in a job outside an open attempt opens one, and ends it when it has no hold."""
+    run_job(lambda: (quote(NO_TABLES), quote(NO_TABLES)))
+    assert recorder.attempts == [(0, False, "hard.no_suitable_tables"), (1, False, "hard.no_suitable_tables")]
+    assert [a["attempt.implicit"] for a in recorder.all("attempt")] == [True, True]
+    assert [q["attempt.index"] for q in recorder.all("quote")] == [0, 1]
+    assert [q.parent for q in recorder.all("quote")] == [a.id for a in recorder.all("attempt")]
+    assert {a.parent for a in recorder.all("attempt")} == {recorder.job.id}
+
+
+def test_a_quote_that_starts_while_another_runs_joins_its_attempt(recorder: Recorder) -> None:
+    """Two planner calls side by side are one attempt with two planner calls."""
+
+    async def both() -> None:
+        started = asyncio.Event()
+
+        @traced_quote
+        async def first() -> Any:
+            started.set()
+            await asyncio.sleep(0.01)
+            return NO_TABLES
+
+        @traced_quote
+        async def second() -> Any:
+            await started.wait()
+            return HOLD
+
+        task = asyncio.create_task(first())
+        await started.wait()
+        await second()
+        await task
+
+    run_job(lambda: asyncio.run(both()))
+    (attempt,) = recorder.all("attempt")
+    assert attempt["attempt.planner_calls"] == 2
+    assert recorder.job["job.attempts_used"] == 1
+
+
+def test_a_confirm_after_an_implicit_attempt_is_its_child(recorder: Recorder) -> None:
+    """With a hold the attempt stays open; the confirm that succeeds ends it, and its end is the attempt's end."""
+    run_job(lambda: (quote(HOLD), confirm()))
+    (attempt,) = recorder.all("attempt")
+    assert recorder.one("confirm").parent == attempt.id
+    assert attempt.end == recorder.one("confirm").end
+    assert recorder.attempts == [(0, True, "success")]
+    assert recorder.job["job.result"] == "succeeded"
+
+
+def test_a_failed_confirm_decides_over_the_quote(recorder: Recorder) -> None:
+    """The last confirm decides; a failure's code is its reason's."""
+    run_job(lambda: (quote(HOLD), confirm({"success": False, "reason": "duplicate key: idempotency"})))
+    assert recorder.attempts == [(0, False, "transient.idempotency_conflict")]
+    assert recorder.job["job.result"] == "exhausted"
+
+
+def test_a_confirm_tried_again_in_the_same_attempt_counts(recorder: Recorder) -> None:
+    """An attempt whose confirm failed stays open for the next confirm."""
+    run_job(lambda: (quote(HOLD), confirm(False), confirm(True)))
+    assert recorder.attempts == [(0, True, "success")]
+
+
+def test_a_hold_that_nothing_confirmed_before_the_next_quote_is_a_failure(recorder: Recorder) -> None:
+    """The next quote outside the block ends the attempt; its unconfirmed hold is a failure, unknown."""
+    run_job(lambda: (quote(HOLD), quote(HOLD), confirm()))
+    assert recorder.attempts == [(0, False, "unknown"), (1, True, "success")]
+
+
+def test_a_hold_that_nothing_confirmed_before_the_next_attempt_is_a_failure(recorder: Recorder) -> None:
+    """An attempt that starts outside the block ends the one before likewise."""
+
+    def body() -> None:
+        quote(HOLD)
+        with traced_attempt():
+            quote(NO_TABLES)
+
+    run_job(body)
+    assert recorder.attempts == [(0, False, "unknown"), (1, False, "hard.no_suitable_tables")]
+
+
+@pytest.mark.parametrize("returned", [False, {"success": False}, {"result": "exhausted"}, {"result": "cutoff"}])
+def test_a_hold_before_a_job_that_reports_failure_is_a_failure(recorder: Recorder, returned: Any) -> None:
+    """A job that reports failure makes its unconfirmed hold one."""
+
+    def body() -> Any:
+        quote(HOLD)
+        return returned
+
+    run_job(body)
+    assert recorder.attempts == [(0, False, "unknown")]
+
+
+@pytest.mark.parametrize("returned", [None, True, {"result": "succeeded"}, {"id": 5}, ""])
+def test_an_unconfirmed_hold_of_a_job_that_reports_no_failure_is_a_success(recorder: Recorder, returned: Any) -> None:
+    """A job may confirm where nobody watches."""
+
+    def body() -> Any:
+        quote(HOLD)
+        return returned
+
+    run_job(body)
+    assert recorder.attempts == [(0, True, "success")]
+    assert recorder.job["job.result"] == "succeeded"
+
+
+def test_an_attempt_with_a_confirmed_hold_ends_when_its_block_is_over(recorder: Recorder) -> None:
+    """Inside its block a confirmed attempt goes on; its end is the block's."""
+
+    def body() -> None:
+        with traced_attempt():
+            quote(HOLD)
+            confirm()
+            assert recorder.all("attempt") == []
+
+    run_job(body)
+    assert recorder.one("attempt").end >= recorder.one("confirm").end
+    assert recorder.one("attempt")["attempt.implicit"] is False
+
+
+def test_a_confirm_outside_the_block_still_belongs_to_its_attempt(recorder: Recorder) -> None:
+    """An attempt whose block is over keeps its hold for a later confirm."""
+
+    def body() -> None:
+        with traced_attempt():
+            quote(HOLD)
+        confirm()
+
+    run_job(body)
+    assert recorder.one("confirm").parent == recorder.one("attempt").id
+    assert recorder.one("attempt").end == recorder.one("confirm").end
+    assert recorder.attempts == [(0, True, "success")]
+
+
+def test_a_quote_that_raised_is_an_attempt_error(recorder: Recorder) -> None:
+    """An implicit attempt ends with the exception of its quote, caught by the job or not."""
+
+    def body() -> None:
+        with pytest.raises(ValueError, match="broken"):
+            quote(ValueError("broken"))
+
+    run_job(body)
+    (attempt,) = recorder.all("attempt")
+    assert attempt.failed
+    assert (attempt["error.type"], attempt.message) == ("ValueError", "broken")
+    assert "auto_assign.attempt_error" in recorder.events()
+    assert recorder.job["job.result"] == "exhausted"
+
+
+def test_a_confirm_that_raised_is_an_attempt_error(recorder: Recorder) -> None:
+    """The last child raised, so the attempt did."""
+
+    def body() -> None:
+        quote(HOLD)
+        with pytest.raises(OSError, match="gone"):
+            confirm(OSError("gone"))
+
+    run_job(body)
+    assert recorder.one("attempt")["error.type"] == "OSError"
+
+
+def test_an_exception_in_the_block_before_any_quote_takes_an_index(recorder: Recorder) -> None:
+    """The index is taken when the attempt first asks or raises."""
+
+    def body() -> None:
+        with pytest.raises(ValueError, match="early"), traced_attempt():
+            raise ValueError("early")
+        quote(NO_TABLES)
+
+    run_job(body)
+    assert [a[0] for a in recorder.attempts] == [0, 1]
+    assert recorder.row("auto_assign.attempt_error").context["planner_calls"] == 0
+
+
+def test_an_attempt_that_neither_asks_nor_raises_has_a_span_and_no_row(recorder: Recorder) -> None:
+    """It takes no index either."""
+
+    def body() -> None:
+        with traced_attempt():
+            pass
+        quote(NO_TABLES)
+
+    run_job(body)
+    assert [a[0] for a in recorder.attempts] == [None, 0]
+    assert recorder.job["job.attempts_used"] == 1
+    assert recorder.events().count("auto_assign.attempt") == 1
+
+
+def test_an_attempt_cancelled_is_an_abort(recorder: Recorder) -> None:
+    """Cancellation is its own code."""
+
+    def body() -> None:
+        with traced_attempt():
+            raise asyncio.CancelledError
+
+    run_failing(body, asyncio.CancelledError)
+    assert recorder.attempts == [(0, False, "transient.abort")]
+    assert recorder.job["job.result"] == "cancelled"
+
+
+def test_an_exception_that_leaves_the_job_ends_the_open_attempt_by_it(recorder: Recorder) -> None:
+    """An open hold is lost with the job's exception."""
+
+    def body() -> None:
+        quote(HOLD)
+        raise TimeoutError("too slow")
+
+    run_failing(body, TimeoutError)
+    assert recorder.attempts == [(0, False, "transient.timeout")]
+    assert recorder.one("attempt")["error.type"] == "TimeoutError"
+
+
+def test_a_retry_by_recursion_is_a_further_attempt(recorder: Recorder) -> None:
+    """An attempt inside an attempt's block has its own index; the exception that passes both counts once."""
+
+    @traced_attempt
+    def attempt(left: int) -> None:
+        quote(NO_TABLES)
+        if left:
+            attempt(left - 1)
+
+    run_job(lambda: attempt(2))
+    assert sorted(a[0] or 0 for a in recorder.attempts) == [0, 1, 2]
+
+
+def test_an_exception_through_two_attempt_decorators_counts_once(recorder: Recorder) -> None:
+    """A helper that is decorated, too, does not double the attempt."""
+
+    @traced_attempt
+    def inner() -> None:
+        quote(ValueError("broken"))
+
+    @traced_attempt
+    def outer() -> None:
+        inner()
+
+    run_failing(outer, ValueError)
+    assert recorder.job["job.attempts_used"] == 1
+    assert recorder.events().count("auto_assign.attempt_error") == 1
+
+
+def test_a_quote_inside_a_quote_is_a_span_without_rows(recorder: Recorder) -> None:
+    """Nested planner calls are seen and not counted."""
+
+    @traced_quote
+    def outer() -> Any:
+        quote(HOLD)
+        return NO_TABLES
+
+    run_job(outer)
+    inner, outermost = recorder.all("quote")
+    assert (inner["nested"], outermost["nested"]) == (True, None)
+    assert inner.parent == outermost.id
+    assert recorder.events().count("auto_assign.quote") == 1
+    assert recorder.attempts == [(0, False, "hard.no_suitable_tables")]
+
+
+def test_skipping_the_initial_attempt_uses_up_index_0(recorder: Recorder) -> None:
+    """The first attempt made has index 1."""
+
+    def body() -> None:
+        current_job().skip_initial("No capacity", previous=5, next=4)
+        quote(NO_TABLES)
+
+    run_job(body)
+    assert [a[0] for a in recorder.attempts] == [1]
+    summary = recorder.row("auto_assign.summary").context
+    assert (summary["skippedInitialAttempt"], summary["inlineSkipReason"]) == (True, "hard.no_capacity")
+    assert (summary["attemptsUsed"], summary["maxAttempts"]) == (1, 4)
+
+
+# -- the job ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, KeyboardInterrupt, GeneratorExit, SystemExit])
+def test_a_job_left_by_a_cancellation_is_cancelled(recorder: Recorder, error: type[BaseException]) -> None:
+    """Whatever ends a job from outside is no error of its own."""
+
+    def body() -> None:
+        quote(NO_TABLES)
+        raise error
+
+    run_failing(body, error)
+    assert recorder.job["job.result"] == "cancelled"
+    assert recorder.job.failed
+
+
+def test_a_job_left_by_an_exception_is_an_error(recorder: Recorder) -> None:
+    """Even where the application had said something else."""
+
+    def body() -> None:
+        current_job().hard_stop("No capacity")
+        raise ValueError("boom")
+
+    run_failing(body, ValueError)
+    assert recorder.job["job.result"] == "error"
+    assert recorder.row("auto_assign.hard_stop").context["reasonCode"] == "hard.no_capacity"
+    assert recorder.row("auto_assign.summary").context["hardStopReason"] == "hard.no_capacity"
+
+
+def test_what_the_application_said_is_the_result(recorder: Recorder) -> None:
+    """hard_stop() is exhausted, with its code as the reason."""
+
+    def body() -> bool:
+        quote(NO_TABLES)
+        current_job().hard_stop("No suitable tables for 9")
+        return True
+
+    run_job(body)
+    assert recorder.job["job.result"] == "exhausted"
+    assert recorder.row("auto_assign.failed").context["hardStopReason"] == "hard.no_suitable_tables"
+
+
+def test_cutoff_and_already_confirmed_are_results(recorder: Recorder) -> None:
+    """Each has its row."""
+    run_job(lambda: current_job().cutoff(45))
+    run_job(lambda: current_job().already_confirmed())
+    assert [j["job.result"] for j in recorder.all("job")] == ["cutoff", "already_confirmed"]
+    assert recorder.row("auto_assign.cutoff_skipped").context["cutoffMinutes"] == 45
+    assert "auto_assign.exited_already_confirmed" in recorder.events()
+
+
+def test_the_last_word_counts_and_takes_only_its_own_facts_along(recorder: Recorder) -> None:
+    """A hard stop that was taken back leaves no row."""
+
+    def body() -> None:
+        current_job().hard_stop("No capacity")
+        current_job().already_confirmed()
+
+    run_job(body)
+    assert recorder.job["job.result"] == "already_confirmed"
+    assert "auto_assign.hard_stop" not in recorder.events()
+
+
+def test_a_hint_that_leaves_no_attempt_makes_the_job_skipped(recorder: Recorder) -> None:
+    """``next=0``: the result is skipped and the hint's code its reason."""
+    run_job(lambda: current_job().skip_initial("Insufficient capacity", previous=3, next=0))
+    assert recorder.job["job.result"] == "skipped"
+    assert recorder.row("auto_assign.summary").context["inlineSkipReason"] == "hard.insufficient_capacity"
+
+
+@pytest.mark.parametrize("word", ["succeeded", "exhausted", "cutoff", "already_confirmed", "error", "cancelled"])
+def test_a_returned_result_is_the_result(recorder: Recorder, word: str) -> None:
+    """A returned mapping whose ``result`` is one of the words."""
+
+    def body() -> Any:
+        quote(NO_TABLES)
+        return {"result": word}
+
+    run_job(body)
+    assert recorder.job["job.result"] == word
+    assert recorder.job.failed is (word in {"error", "cancelled"})
+
+
+def test_exhausted_without_an_attempt_is_skipped(recorder: Recorder) -> None:
+    """Nothing was tried, so nothing is exhausted."""
+    run_job(lambda: {"result": "exhausted"})
+    assert recorder.job["job.result"] == "skipped"
+
+
+def test_a_returned_word_that_is_none_of_ours_says_nothing(recorder: Recorder) -> None:
+    """Unknown words, other types and ``abandoned`` (said by others only) are passed over."""
+    for word in ("nonsense", 7, ["succeeded"], "abandoned"):
+        run_job(lambda word=word: {"result": word})  # type: ignore[misc]
+    assert {j["job.result"] for j in recorder.all("job")} == {"skipped"}
+
+
+def test_a_returned_false_never_succeeds(recorder: Recorder) -> None:
+    """Even after an attempt that did."""
+
+    def body() -> bool:
+        quote(HOLD)
+        confirm()
+        return False
+
+    run_job(body)
+    assert recorder.job["job.result"] == "exhausted"
+
+
+def test_without_any_attempt_a_job_is_skipped(recorder: Recorder) -> None:
+    """An early return: not found, cancelled, feature off."""
+    run_job(lambda: None)
+    assert recorder.job["job.result"] == "skipped"
+    assert recorder.events() == ["auto_assign.started", "auto_assign.summary"]
+
+
+def test_a_job_without_success_is_exhausted(recorder: Recorder) -> None:
+    """At least one attempt, the last one failed."""
+    run_job(lambda: quote(NO_TABLES))
+    assert recorder.job["job.result"] == "exhausted"
+    assert recorder.row("auto_assign.failed").context["attempts"] == 1
+
+
+# -- what outlives a job ------------------------------------------------------------------------------------------
+
+
+def test_what_still_runs_when_the_job_ends_is_closed_with_it(recorder: Recorder) -> None:
+    """Its attempt is an abort; its late quote writes its quote row only, and is in no count."""
+    go, done = threading.Event(), threading.Event()
+
+    @traced_quote
+    def slow() -> Any:
+        go.wait(5)
+        return {"hold": "h", "cache_hit": True}
+
+    def worker() -> None:
+        slow()
+        done.set()
+
+    started = threading.Event()
+
+    def body() -> bool:
+        threading.Thread(target=copy_context().run, args=(lambda: (started.set(), worker()),)).start()
+        started.wait(5)
+        while not recorder_has_open_attempt():
+            pass
+        return True
+
+    def recorder_has_open_attempt() -> bool:
+        from otel_auto_assign._spans import get_current, place_in
+
+        run: Any = place_in(get_current()).run
+        return run.attempts_used == 1
+
+    run_job(body)
+    assert recorder.attempts == [(0, False, "transient.abort")]
+    assert recorder.job["job.result"] == "exhausted"
+    go.set()
+    done.wait(5)
+    (late,) = recorder.all("quote")
+    assert late["late"] is True
+    assert late["attempt.index"] == 0
+    assert late.end >= recorder.job.end
+    assert recorder.events(late=True) == ["auto_assign.quote"]
+    assert recorder.row("auto_assign.summary").context["attemptsUsed"] == 1
+
+
+def test_what_starts_after_the_job_is_late_and_opens_nothing(recorder: Recorder) -> None:
+    """A task that the job left behind asks when the job is over."""
+    left_behind: list[Any] = []
+    run_job(lambda: left_behind.append(copy_context()))
+
+    def afterwards() -> None:
+        with traced_attempt():
+            quote(HOLD)
+        confirm()
+
+    left_behind[0].run(afterwards)
+    assert recorder.one("quote")["late"] is True
+    assert recorder.events() == ["auto_assign.quote", "auto_assign.started", "auto_assign.summary"]
+    assert recorder.job["job.attempts_used"] == 0
+
+
+def test_the_sum_of_a_job_s_rows_agrees_with_its_summary(recorder: Recorder) -> None:
+    """attemptsUsed = attempt + attempt_error rows, whatever happened."""
+
+    def body() -> bool:
+        quote(HOLD)
+        confirm(False)
+        with pytest.raises(ValueError, match="x"):
+            quote(ValueError("x"))
+        with traced_attempt():
+            quote(NO_TABLES)
+            quote(HOLD)
+        confirm()
+        return True
+
+    run_job(body)
+    events = recorder.events()
+    used = recorder.row("auto_assign.summary").context["attemptsUsed"]
+    assert used == events.count("auto_assign.attempt") + events.count("auto_assign.attempt_error") == 3
+    assert recorder.attempts == [(0, False, "unknown"), (1, False, "unknown"), (2, True, "success")]
