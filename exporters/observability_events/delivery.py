@@ -7,10 +7,14 @@ next. The rows in hand are groups, written one statement each::
       ▲         │
       │         ├─ RECONNECT, DOUBT, BACK_OFF, HOLD: the group stays; wait, longer each time
       ├─halves──┼─ SPLIT (a lock), ISOLATE (a bad row), of more than one row
-      │         ├─ SPLIT of one row ───► blocked ──(a second later)──► group
+      │         ├─ SPLIT of one row ───► set aside
       │         └─ ISOLATE of one row ─┬ dangling id: column emptied, the group stays
-      │                                ├ another row was committed since: refused
-      └────(too many, or a wait)────── └ else: suspect, until one is
+      │                                ├ another row of its batch was committed since: refused
+      │                                └ else: suspect, until any other row is committed: refused
+      └──────(later)───── set aside, suspects; and with three suspects in a batch, all that is left of it
+
+A suspect is not refused at once, for it may be the table that refuses everything; new rows go on being tried, so that
+bad rows cannot stop good ones.
 """
 
 from __future__ import annotations
@@ -40,7 +44,8 @@ _log = logging.getLogger(__name__)
 BACKOFF_BASE_SECONDS: Final = 0.2
 BACKOFF_CAP_SECONDS: Final = 10.0
 DOUBTS: Final = 3  # failures in a row that the connection may be blamed for
-SUSPECTS: Final = 3  # rows that fail alone before it is the table's fault, not theirs
+SUSPECTS: Final = 3  # rows of a batch that fail alone before it is the table's fault, not theirs
+PARKED_ROWS: Final = 10_000  # the most that are set aside while further ones are taken
 LOCK_FAILURES: Final = 12  # statements in a row that met a lock before it is the whole table that is locked
 BLOCKED_RETRY_SECONDS: Final = 1.0
 DANGLING_REMEMBERED: Final = 10_000
@@ -80,9 +85,10 @@ class _Group:
 
 @dataclass(slots=True)
 class _Trial:
-    """What a batch and its halves have in common: whether one of them was committed since the batch failed."""
+    """What a batch and its halves have in common: whether one of them was committed, how many became suspects."""
 
     proven: bool = False
+    suspects: int = 0
 
 
 @dataclass
@@ -127,6 +133,11 @@ class Delivery:
     def empty(self) -> bool:
         """Whether no row is in hand."""
         return not self._groups and not self._parked
+
+    @property
+    def full(self) -> bool:
+        """Whether so many rows are set aside that no further ones should be given."""
+        return self._parked >= PARKED_ROWS
 
     @property
     def _parked(self) -> int:
@@ -211,12 +222,13 @@ class Delivery:
             self._refuse(row.row, sqlstate)
             return 0.0
         self._suspects.append((row, sqlstate))
-        self._park()
-        if len(self._suspects) < SUSPECTS:
-            return 0.0
-        self._unpark()
-        self.writer.disconnect()
-        return self._back_off(f"every row is refused: {self.writer.told(error)}")
+        self._park(BLOCKED_RETRY_SECONDS * (0.5 + self.chance()))
+        group.trial.suspects += 1
+        if group.trial.suspects >= SUSPECTS:
+            self.writer.disconnect()  # what the table looked like may be out of date
+            self._set_aside(group.trial)
+            self._park(self._back_off(f"every row is refused: {self.writer.told(error)}"))
+        return 0.0
 
     def _split(self, group: _Group, error: Exception) -> float:
         self._lock_failures += 1
@@ -228,7 +240,7 @@ class Delivery:
         else:
             self._groups.popleft()
             self._blocked += group.rows
-            self._park()
+            self._park(BLOCKED_RETRY_SECONDS * (0.5 + self.chance()))
         return 0.0
 
     def _halve(self, group: _Group) -> None:
@@ -237,10 +249,19 @@ class Delivery:
         self._groups[0] = _Group(rows[:middle], group.trial)
         self._groups.insert(1, _Group(rows[middle:], group.trial))
 
-    def _park(self) -> None:
-        self._retry_at = self.clock() + BLOCKED_RETRY_SECONDS * (0.5 + self.chance())
+    def _park(self, seconds: float) -> None:
+        self._retry_at = self.clock() + seconds
+
+    def _set_aside(self, trial: _Trial) -> None:
+        groups, self._groups = self._groups, deque()
+        for group in groups:
+            if group.trial is trial:
+                self._blocked += group.rows
+            else:
+                self._groups.append(group)
 
     def _unpark(self) -> None:
+        """Put what is parked in hand again, the suspects last: three others are tried first each time."""
         rows = self._blocked + [row for row, _ in self._suspects]
         self._blocked, self._suspects = [], []
         if rows:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from observability_events.accounts import Accounts, Ledger
+from observability_events.bell import Bell
 from observability_events.connection import dsn_problem
 from observability_events.delivery import Delivery, Writer, nothing_refused
 from observability_events.postgres import PostgresWriter
@@ -52,39 +53,11 @@ YIELD_AFTER_NANOSECONDS: Final = 200_000
 YIELD_BELOW_BATCHES: Final = 4  # a backlog beyond it is worse for the host than a pause
 ABORT_GRACE_SECONDS: Final = 0.1  # for the thread to notice that its statement was given up
 FAULT_PAUSE_SECONDS: Final = 1.0
-STOPPING_PAUSE_SECONDS: Final = 0.05
+PARKED_PAUSE_SECONDS: Final = 0.05
 
 _live: Final[weakref.WeakSet[Pipeline]] = weakref.WeakSet()
 _of_the_parent: Final[list[object]] = []
 """Connections of the process that we were forked from: kept, for collecting them would close what is not ours."""
-
-
-class Bell:
-    """Wakes the one thread that waits for it.
-
-    A lock that is released to ring. Unlike an Event it can be rung from a signal handler, whatever the interrupted
-    thread was doing, and a bell that has been rung already costs one look at a flag.
-    """
-
-    def __init__(self) -> None:
-        self._silent = threading.Lock()
-        self._silent.acquire()
-
-    def ring(self) -> None:
-        """Wake the thread, now or when it next waits."""
-        if self._silent.locked():
-            try:
-                self._silent.release()
-            except RuntimeError:  # another thread was faster
-                pass
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until it rings; give whether it did."""
-        return self._silent.acquire(timeout=seconds)
-
-    def heard(self) -> bool:
-        """Give whether it has rung since the last time."""
-        return self._silent.acquire(blocking=False)
 
 
 class Pipeline:
@@ -234,15 +207,14 @@ class Pipeline:
 
     def _round(self) -> None:
         """Wait for work; make the rows of what has come until now, and write them."""
-        if self._stop_at is None:
-            if len(self._buffer) < self._batch:
-                self._work.wait(self._settings.schedule_delay)
-        elif not self._buffer and not self._delivery.busy:
-            self._pause(STOPPING_PAUSE_SECONDS)  # for rows that are locked; the host may let go before we must
+        if self._stop_at is None and len(self._buffer) < self._batch:
+            self._work.wait(self._settings.schedule_delay)
+        if self._delivery.full or (self._stop_at is not None and not self._buffer and not self._delivery.busy):
+            self._pause(PARKED_PAUSE_SECONDS)  # for rows set aside; the host may let go of its locks
         if self._urgent.heard():
             self._delivery.hasten()
         self._deliver()
-        due = len(self._buffer)
+        due = 0 if self._delivery.full else len(self._buffer)
         while due > 0 and not self._over():
             due -= self._make(min(due, self._batch))
             self._deliver()

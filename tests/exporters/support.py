@@ -1,0 +1,114 @@
+"""What the tests of the way into the table share: rows, spans, and a look at what arrived."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+import uuid
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanContext, TraceFlags
+
+from observability_events.rows import Row
+from otel_auto_assign import semconv
+from otel_auto_assign.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.postgres import Connection
+
+NOW = datetime(2026, 11, 22, 19, 30, 0, 123456, tzinfo=UTC)
+_RESOURCE = Resource({})
+
+
+def row(**changes: Any) -> Row:
+    """A row that any of the tables takes, with an id of its own."""
+    values: dict[str, Any] = {
+        "id": uuid.uuid4(),
+        "created_at": NOW,
+        "source": "auto_assign",
+        "event_type": "auto_assign.quote",
+        "severity": "info",
+        "context": {"trigger": "test"},
+        "restaurant_id": None,
+        "booking_id": None,
+    }
+    return Row(**(values | changes))
+
+
+def span(name: str = semconv.SPAN_QUOTE, **attributes: Any) -> ReadableSpan:
+    """An ended span of ours, with ids of its own; dots of attribute names are given as double underscores."""
+    start = 1_795_375_800_000_000_000
+    context = SpanContext(random.getrandbits(128), random.getrandbits(64), is_remote=False, trace_flags=TraceFlags(1))
+    given = {f"auto_assign.{key.replace('__', '.')}": value for key, value in attributes.items()}
+    return ReadableSpan(
+        name=name,
+        context=context,
+        resource=_RESOURCE,
+        attributes={semconv.TRIGGER: "test"} | given,
+        start_time=start,
+        end_time=start + 5_000_000,
+    )
+
+
+def settings(dsn: str, **changes: Any) -> Settings:
+    """Settings with which no test has to wait long."""
+    values: dict[str, Any] = {"dsn": dsn, "schedule_delay": 0.02, "statement_timeout": 5.0}
+    return Settings(**(values | changes))
+
+
+def read(conn: Connection, columns: str = "id", table: str = "observability_events") -> list[tuple[Any, ...]]:
+    """Give ``columns`` of all rows in the table, by id."""
+    return conn.execute(f"SELECT {columns} FROM {table} ORDER BY id::text".encode()).fetchall()
+
+
+def count(conn: Connection, table: str = "observability_events") -> int:
+    """Give the number of rows in the table."""
+    return len(read(conn, "id", table))
+
+
+def add_parent(conn: Connection, table: str = "bookings") -> uuid.UUID:
+    """Add a booking or a restaurant."""
+    new = uuid.uuid4()
+    conn.execute(f"INSERT INTO {table} (id) VALUES (%s)".encode(), (new,))
+    return new
+
+
+def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until ``true``; fail after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)
+
+
+@contextmanager
+def stopped_writers(conn: Connection) -> Iterator[None]:
+    """Stop the server's processes behind all of our connections, as a stuck disk would, while the block runs."""
+    found = conn.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'otel-auto-assign'").fetchall()
+    pids = [int(str(pid)) for (pid,) in found]
+    assert pids, "there is no connection of ours to stop"
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def locked(dsn: str, statement: str, *values: object) -> Iterator[Connection]:
+    """Hold the locks of ``statement`` in a transaction of the host's while the block runs."""
+    with psycopg.connect(dsn, application_name="host") as host:
+        host.execute(statement.encode(), values)
+        yield host
+        host.rollback()

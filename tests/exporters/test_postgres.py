@@ -1,0 +1,353 @@
+"""The writer on a real table, in every shape a deployment may have."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from observability_events import wire
+from observability_events.failures import DeadlineError, TableUnfitError
+from observability_events.postgres import PostgresWriter
+from tests.exporters.support import NOW, add_parent, count, locked, read, row, settings, stopped_writers, until
+from tests.faults.proxy import Proxy
+from tests.postgres import COLUMNS, Connection, create_events_table, insert_only_role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from observability_events.rows import Row
+
+
+WAITING = b"""
+    SELECT count(*) FROM pg_stat_activity WHERE application_name = 'otel-auto-assign' AND wait_event_type = 'Lock'
+"""
+
+
+class Writer(PostgresWriter):
+    """The writer, taking rows as they are."""
+
+    def write(self, *rows: Row) -> int:
+        """Encode and insert."""
+        return self.insert([wire.encode(one) for one in rows])
+
+
+@pytest.fixture
+def writer(dsn: str) -> Iterator[Writer]:
+    """A writer into the test's schema."""
+    made = Writer(settings(dsn))
+    yield made
+    made.disconnect()
+
+
+@pytest.mark.usefixtures("events_table")
+def test_writes_every_column(conn: Connection, writer: Writer) -> None:
+    """What is written is what was given, to the microsecond and the last nested null."""
+    booking, restaurant = add_parent(conn), add_parent(conn, "restaurants")
+    context = {"text": 'quote " back \\ ü 🍽', "n": 1.5, "big": 2**62, "list": [1, None, {"a": True}], "none": None}
+    given = row(severity="warning", context=context, booking_id=booking, restaurant_id=restaurant)
+
+    assert writer.write(given) == 1
+    assert read(conn, ", ".join(COLUMNS)) == [
+        (given.id, NOW, given.source, given.event_type, "warning", context, restaurant, booking)
+    ]
+
+
+@pytest.mark.usefixtures("events_table")
+def test_writing_twice_changes_nothing(conn: Connection, writer: Writer) -> None:
+    """A row whose id is in the table, or twice in the batch, is passed over and not counted as new."""
+    first, second = row(), row()
+
+    assert writer.write(first, first) == 1
+    assert writer.write(first, second) == 1
+    assert count(conn) == 2
+
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "production": {},
+    "without foreign keys": {"foreign_keys": False},
+    "further columns": {
+        "extra": "tenant text NOT NULL DEFAULT 'one', seen boolean, n int GENERATED ALWAYS AS (1) STORED"
+    },
+    "partitioned": {"partitioned": True},
+    "partitioned without foreign keys": {"partitioned": True, "foreign_keys": False},
+    "without severity": {"missing": ("severity",)},
+    "json": {"missing": ("context",), "extra": "context json"},
+    "text": {"missing": ("context", "severity"), "extra": "context text, severity varchar(10)"},
+    "enumeration": {"missing": ("severity",), "extra": "severity level"},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_shapes_of_the_table(conn: Connection, writer: Writer, shape: dict[str, Any]) -> None:
+    """Whatever the table has more, less or otherwise, rows go in, and go in once."""
+    conn.execute("CREATE TYPE level AS ENUM ('info', 'warning', 'error', 'critical')")
+    create_events_table(conn, **shape)
+    booking = add_parent(conn)
+    rows = [row(booking_id=booking), row()]
+
+    assert writer.write(*rows) == 2
+    assert writer.write(*rows) == 0
+    assert sorted(read(conn, "id, booking_id, context::text::jsonb->>'trigger'")) == sorted(
+        [(rows[0].id, booking, "test"), (rows[1].id, None, "test")]
+    )
+
+
+@pytest.mark.parametrize("name", ["other.events", 'other."Events of us"', "other.Straße"])
+def test_other_schema_and_name(conn: Connection, dsn: str, schema: str, name: str) -> None:
+    """A table is found by its qualified name, quoted or not, outside of the search path."""
+    conn.execute(f"CREATE SCHEMA {schema}_other".encode())
+    try:
+        full = name.replace("other.", f"{schema}_other.")
+        create_events_table(conn, name=full)
+        writer = Writer(settings(dsn, table=full))
+        assert writer.write(row()) == 1
+        assert count(conn, full) == 1
+        writer.disconnect()
+    finally:
+        conn.execute(f"DROP SCHEMA {schema}_other CASCADE".encode())
+
+
+def test_missing_reference_columns(conn: Connection, writer: Writer) -> None:
+    """Without the columns for booking and restaurant their ids stay in the context."""
+    create_events_table(conn, missing=("booking_id", "restaurant_id"))
+    booking, restaurant = uuid.uuid4(), uuid.uuid4()
+
+    writer.write(row(booking_id=booking, restaurant_id=restaurant))
+    assert read(conn, "context") == [
+        ({"trigger": "test", "booking_ref": str(booking), "restaurant_ref": str(restaurant)},)
+    ]
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_dangling_ids_are_kept_where_the_parent_can_be_read(
+    conn: Connection, writer: Writer, partitioned: bool
+) -> None:
+    """A role that may read the parents writes a dangling id at once: column null, value in the context."""
+    create_events_table(conn, partitioned=partitioned)
+    booking, gone = add_parent(conn), uuid.uuid4()
+
+    assert writer.write(row(booking_id=booking, restaurant_id=gone), row(booking_id=gone)) == 2
+    assert sorted(read(conn, "booking_id, restaurant_id, context - 'trigger'"), key=str) == sorted(
+        [(booking, None, {"restaurant_ref": str(gone)}), (None, None, {"booking_ref": str(gone)})], key=str
+    )
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_dangling_id_is_blamed_on_its_column(conn: Connection, dsn: str, schema: str, partitioned: bool) -> None:
+    """Where the parent cannot be read, the constraint's name tells the column."""
+    create_events_table(conn, partitioned=partitioned)
+    with insert_only_role(dsn, schema) as (role_dsn, _):
+        writer = Writer(settings(role_dsn))
+        for column in ("booking_id", "restaurant_id"):
+            with pytest.raises(psycopg.errors.ForeignKeyViolation) as caught:
+                writer.write(row(**{column: uuid.uuid4()}))
+            assert writer.dangling(caught.value) == column
+        writer.disconnect()
+
+
+@pytest.mark.usefixtures("events_table")
+def test_parent_under_row_security_is_not_joined(conn: Connection, dsn: str, schema: str) -> None:
+    """A booking hidden from the role by a policy is not mistaken for one that does not exist."""
+    booking = add_parent(conn)
+    with insert_only_role(dsn, schema) as (role_dsn, role):
+        conn.execute(f"GRANT SELECT ON bookings TO {role}".encode())
+        conn.execute("ALTER TABLE bookings ENABLE ROW LEVEL SECURITY")
+        writer = Writer(settings(role_dsn))
+        writer.write(row(booking_id=booking))
+        writer.disconnect()
+    assert read(conn, "booking_id") == [(booking,)]
+
+
+@pytest.mark.usefixtures("events_table")
+@pytest.mark.parametrize("row_security", [True, False])
+def test_role_with_insert_alone(conn: Connection, dsn: str, schema: str, row_security: bool) -> None:
+    """INSERT is all that is needed, for rows that are there already, too."""
+    booking, given = add_parent(conn), row()
+    with insert_only_role(dsn, schema, row_security=row_security) as (role_dsn, _):
+        writer = Writer(settings(role_dsn))
+        assert writer.write(given, row(booking_id=booking)) == 2
+        assert writer.write(given) == 0
+        writer.disconnect()
+    assert count(conn) == 2
+
+
+def test_missing_table_is_named_with_role_and_remedy(writer: Writer) -> None:
+    """The message names table, role and what to set."""
+    with pytest.raises(TableUnfitError, match=r"table observability_events does not exist.*role \".+\".*EVENTS_TABLE"):
+        writer.write(row())
+
+
+@pytest.mark.usefixtures("events_table")
+def test_missing_permission_is_named_with_role_and_remedy(conn: Connection, dsn: str, schema: str) -> None:
+    """The message names table, role and the GRANT; so it does for the schema."""
+    with insert_only_role(dsn, schema) as (role_dsn, role):
+        conn.execute(f"REVOKE INSERT ON observability_events FROM {role}".encode())
+        writer = Writer(settings(role_dsn))
+        with pytest.raises(TableUnfitError, match=rf'GRANT INSERT ON {schema}.observability_events TO "{role}"'):
+            writer.write(row())
+        conn.execute(f"REVOKE USAGE ON SCHEMA {schema} FROM {role}".encode())
+        writer.disconnect()
+        writer = Writer(settings(role_dsn, table=f"{schema}.observability_events"))
+        with pytest.raises(TableUnfitError, match=rf'GRANT USAGE ON SCHEMA .* TO "{role}"'):
+            writer.write(row())
+        writer.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"extra": "tenant text NOT NULL"}, "tenant.*give them a default"),
+        ({"missing": ("event_type",)}, "no column event_type"),
+    ],
+)
+def test_unfit_tables_are_explained(conn: Connection, writer: Writer, shape: dict[str, Any], message: str) -> None:
+    """A table that cannot take our rows is refused before the first row, in words."""
+    create_events_table(conn, **shape)
+    with pytest.raises(TableUnfitError, match=message):
+        writer.write(row())
+
+
+@pytest.mark.usefixtures("events_table")
+def test_leaves_nothing_in_the_session(conn: Connection, dsn: str) -> None:
+    """Nothing of what a statement sets outlives it, so a pooler's next client finds the session as it was."""
+    made = []
+
+    class Kept(Writer):
+        def _connected(self) -> Any:
+            made.append(super()._connected())
+            return made[-1]
+
+    writer = Kept(settings(dsn))
+    writer.write(row())
+    state = made[-1].execute("SELECT current_setting('application_name'), current_setting('lock_timeout')").fetchone()
+    assert state == ("otel-auto-assign", "0")
+    assert conn.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
+    writer.disconnect()
+
+
+@pytest.mark.usefixtures("events_table")
+def test_a_stopped_server_process_costs_the_deadline_and_no_more(conn: Connection, dsn: str) -> None:
+    """A statement whose server process has stopped is given up in time; the next one has a new connection."""
+    writer = Writer(settings(dsn, statement_timeout=0.3))
+    writer.write(row())
+    with stopped_writers(conn):
+        began = time.monotonic()
+        with pytest.raises(DeadlineError):
+            writer.write(row())
+        assert 0.3 <= time.monotonic() - began < 0.5
+        writer.disconnect()
+        assert writer.write(row()) == 1
+    writer.disconnect()
+
+
+@pytest.mark.usefixtures("events_table")
+def test_a_silent_network_costs_the_deadline_and_no_more(dsn: str) -> None:
+    """A batch larger than every buffer on the way, sent into a black hole, is given up in time."""
+    rows = [row(context={"text": "x" * 100_000}) for _ in range(200)]
+    with Proxy(dsn) as proxy:
+        writer = Writer(settings(proxy.dsn, statement_timeout=0.5))
+        writer.write(row())
+        proxy.blackhole()
+        began = time.monotonic()
+        with pytest.raises(DeadlineError):
+            writer.write(*rows)
+        writer.disconnect()
+        assert time.monotonic() - began < 0.8
+
+
+@pytest.mark.usefixtures("events_table")
+def test_abort_ends_the_statement_that_runs(conn: Connection, dsn: str) -> None:
+    """Another thread ends a statement at once, and none begins afterwards."""
+    booking = add_parent(conn)
+    writer = Writer(settings(dsn))
+    writer.write(row())
+    with stopped_writers(conn):
+        timer = threading.Timer(0.2, writer.abort)
+        timer.start()
+        began = time.monotonic()
+        with pytest.raises(DeadlineError):
+            writer.write(row(booking_id=booking))
+        assert time.monotonic() - began < 0.4
+        timer.join()
+        writer.disconnect()
+        with pytest.raises(DeadlineError):
+            writer.write(row())
+        writer.disconnect()
+
+
+@pytest.mark.usefixtures("events_table")
+def test_gives_way_to_the_hosts_lock(conn: Connection, dsn: str, writer: Writer) -> None:
+    """A row whose booking the host has locked is given up before the server's deadlock check would run."""
+    booking = add_parent(conn)
+    writer.write(row())
+    with locked(dsn, "SELECT FROM bookings WHERE id = %s FOR UPDATE", booking):
+        began = time.monotonic()
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            writer.write(row(booking_id=booking))
+        assert time.monotonic() - began < 0.9  # deadlock_timeout is a second
+
+
+@pytest.mark.usefixtures("events_table")
+def test_the_host_is_never_the_deadlocks_victim(conn: Connection, dsn: str, writer: Writer) -> None:
+    """When host and writer take two bookings in opposite order, the writer lets go and the host commits."""
+    first, second = sorted(add_parent(conn) for _ in range(2))
+    writer.write(row())
+    outcome: list[BaseException | int] = []
+
+    def write() -> None:
+        try:
+            outcome.append(writer.write(row(booking_id=first), row(booking_id=second)))
+        except psycopg.Error as error:
+            outcome.append(error)
+
+    with psycopg.connect(dsn, application_name="host") as host:
+        host.execute("SELECT FROM bookings WHERE id = %s FOR UPDATE", (second,))
+        thread = threading.Thread(target=write)
+        thread.start()
+        until(lambda: conn.execute(WAITING).fetchone() == (1,))
+        host.execute("SELECT FROM bookings WHERE id = %s FOR UPDATE", (first,))  # closes the circle
+        host.commit()
+        thread.join()
+    assert isinstance(outcome[0], psycopg.errors.LockNotAvailable)
+
+
+@pytest.mark.usefixtures("events_table")
+def test_survives_a_cut_connection(dsn: str, conn: Connection) -> None:
+    """After the line broke, the writer says so without an SQLSTATE and the next batch has a new connection."""
+    with Proxy(dsn) as proxy:
+        writer = Writer(settings(proxy.dsn))
+        writer.write(row())
+        proxy.cut()
+        with pytest.raises(psycopg.OperationalError) as caught:
+            writer.write(row())
+        assert caught.value.sqlstate is None
+        writer.disconnect()
+        assert writer.write(row()) == 1
+        writer.disconnect()
+    assert count(conn) == 2
+
+
+def test_texts_of_the_server_show_no_data_of_the_row(conn: Connection, writer: Writer) -> None:
+    """What is told of a failure has the server's message and SQLSTATE, not its detail, which quotes the row."""
+    create_events_table(conn, extra="CHECK (source <> 'secret source')")
+    with pytest.raises(psycopg.errors.CheckViolation) as caught:
+        writer.write(row(source="secret source", context={"who": "guest 42"}))
+    told = writer.told(caught.value)
+    assert "23514" in told
+    assert "secret source" not in told
+    assert "guest 42" not in told
+
+
+def test_unreachable_servers_are_told_without_the_password() -> None:
+    """A refused connection is told with the server's address, and without the password."""
+    writer = Writer(settings("postgresql://u:hunter2secret@127.0.0.1:1/x"))
+    with pytest.raises(psycopg.OperationalError) as caught:
+        writer.write(row())
+    told = writer.told(caught.value)
+    assert "127.0.0.1" in told
+    assert "hunter2" not in told
