@@ -31,9 +31,9 @@ class App:
     def __init__(self, database: Database, clock: Clock, rules: HouseRules, parts: Parts) -> None:
         self.book = BookingBook(database)
         self.cache: PlannerCache[Quote] = PlannerCache(rules.cache_life, clock.now)
-        planner = parts.planner(database, clock, hold_life=rules.hold_life, cache=self.cache)
-        self.inline = parts.inline(planner, self.book, clock, rules, observer=parts.inline_observer())
-        self.job = parts.job(planner, self.book, clock, rules, observer=parts.job_observer())
+        self.planner = parts.planner(database, clock, hold_life=rules.hold_life, cache=self.cache)
+        self.inline = parts.inline(self.planner, self.book, clock, rules, observer=parts.inline_observer())
+        self.job = parts.job(self.planner, self.book, clock, rules, observer=parts.job_observer())
 
     def cancel(self, booking: Booking) -> None:
         """Call a booking off: its tables are free, and whoever asks next looks again."""

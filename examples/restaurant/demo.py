@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from examples.restaurant import report
 from examples.restaurant.clock import HouseRules
-from examples.restaurant.evidence import gather
+from examples.restaurant.evidence import gather, shortcomings
 from examples.restaurant.instrumented import INSTRUMENTED
 from examples.restaurant.options import Options, UsageError, parse
 from examples.restaurant.phases import PHASES, PhaseRun, open_restaurants, run_phase
@@ -92,11 +92,9 @@ def _report(console: Console, options: Options, sandbox: Sandbox, runs: list[Pha
     for run, found in zip(runs, computed, strict=True):
         write_csv(options.out / f"{run.phase.name}.csv", run.window, found)
     console.print(f"\nWritten: {', '.join(str(options.out / f'{run.phase.name}.csv') for run in runs)}")
-    missing = [item.what for item in evidence if not item.times] if options.is_default_day else []
-    violated = [verdict.title for verdict in verdicts if verdict.violations]
-    for problem in (*(f"did not occur: {what}" for what in missing), *(f"violated: {title}" for title in violated)):
-        sys.stderr.write(f"restaurant: {problem}\n")
-    return 1 if missing or violated else 0
+    problems = shortcomings(evidence if options.is_default_day else [], verdicts)
+    sys.stderr.writelines(f"restaurant: {problem}\n" for problem in problems)
+    return 1 if problems else 0
 
 
 def _settings(options: Options, sandbox: Sandbox) -> Settings:

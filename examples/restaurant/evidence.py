@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
 
 from examples.restaurant.phases import PhaseRun
+from examples.restaurant.questions import Verdict
 
 EXCLUSION_VIOLATION: Final = "23P01"
 
@@ -42,6 +44,12 @@ def gather(conn: psycopg.Connection[Any], runs: list[PhaseRun]) -> list[Evidence
             for what, event in _EVENTS
         ),
     ]
+
+
+def shortcomings(demanded: Sequence[Evidence], verdicts: Sequence[Verdict]) -> list[str]:
+    """Say what is wrong with a run: what was demanded and did not occur, and which invariants are violated."""
+    missing = [f"did not occur: {item.what}" for item in demanded if not item.times]
+    return missing + [f"violated: {verdict.title}" for verdict in verdicts if verdict.violations]
 
 
 def _count(conn: psycopg.Connection[Any], statement: str) -> int:

@@ -48,7 +48,7 @@ class InlineAssigner:
         self._planner = planner
         self._book = book
         self._timeout = clock.real_seconds(rules.inline_timeout)
-        self._observer = observer
+        self.observer = observer
         self._searchers = ThreadPoolExecutor(searchers, thread_name_prefix="inline")
 
     def request(self, booking: Booking, attempt_id: str | None = None) -> Reply:
@@ -65,7 +65,7 @@ class InlineAssigner:
         try:
             return search.result(self._timeout)
         except TimeoutError:
-            self._observer.timed_out()
+            self.observer.timed_out()
             return Reply(confirmed=False, hint=Hint(attempt_id, TIMEOUT_REASON, hard=False))
         except (psycopg.Error, ConfirmError) as error:
             return Reply(confirmed=False, hint=Hint(attempt_id, str(error).splitlines()[0], hard=False))
@@ -75,7 +75,7 @@ class InlineAssigner:
         quote = self._planner.quote(booking, Strategy())
         if quote.hold is None:
             return Reply(confirmed=False, hint=Hint(attempt_id, quote.reason or "", quote.hard))
-        self._observer.holding(quote.hold)
+        self.observer.holding(quote.hold)
         self._planner.confirm(quote.hold, booking)
         return Reply(confirmed=True)
 

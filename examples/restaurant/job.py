@@ -35,7 +35,7 @@ class AssignJob:
         self._book = book
         self._clock = clock
         self._rules = rules
-        self._observer = observer
+        self.observer = observer
 
     def run(self, booking_id: uuid.UUID, trigger: str) -> JobReport:
         """Try, wait, and try again; ``trigger`` says what started the job.
@@ -47,9 +47,9 @@ class AssignJob:
             return JobReport("skipped", reason="not found")
         features = read_features()
         plan = plan_attempts(self._rules, features, booking.hint)
-        self._observer.loaded(booking, trigger, plan.max_attempts)
+        self.observer.loaded(booking, trigger, plan.max_attempts)
         if plan.skipped is not None:
-            self._observer.initial_attempt_skipped(plan.skipped, self._rules.max_attempts, plan.max_attempts)
+            self.observer.initial_attempt_skipped(plan.skipped, self._rules.max_attempts, plan.max_attempts)
         attempts = 0
         reason = None
         for index in plan.indexes():
@@ -69,7 +69,7 @@ class AssignJob:
                 return JobReport("succeeded", attempts)
             reason = quote.reason or "no table"
             if quote.hard and features.retry_policy_v2:
-                self._observer.stopped_hard(reason)
+                self.observer.stopped_hard(reason)
                 break
         return JobReport("exhausted", attempts, reason)
 
@@ -82,7 +82,7 @@ class AssignJob:
         """
         strategy = plan.strategy(index)
         if strategy is plan.adjusted:
-            self._observer.search_adjusted(strategy)
+            self.observer.search_adjusted(strategy)
         quote = self._planner.quote(booking, strategy)
         if quote.hold is not None:
             self._planner.confirm(quote.hold, booking)
@@ -93,9 +93,9 @@ class AssignJob:
         if booking is None or booking.status == CANCELLED:
             return JobReport("skipped", attempts, "cancelled")
         if booking.status == CONFIRMED:
-            self._observer.already_confirmed()
+            self.observer.already_confirmed()
             return JobReport("already_confirmed", attempts)
         if self._clock.now() > booking.starts_at - self._rules.cutoff:
-            self._observer.too_late(round(self._rules.cutoff.total_seconds() / 60))
+            self.observer.too_late(round(self._rules.cutoff.total_seconds() / 60))
             return JobReport("cutoff", attempts)
         return None

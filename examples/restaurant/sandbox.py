@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -17,8 +18,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from examples.embedded_postgres import EmbeddedPostgres
 from examples.restaurant.options import UsageError
 
-_SCHEMA_SQL = Path(__file__).with_name("schema.sql")
-_DSN_VARIABLES = ("SUPABASE_DB_URL", "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN")
+SCHEMA_SQL: Final = Path(__file__).with_name("schema.sql")
+_DSN_VARIABLES: Final = ("SUPABASE_DB_URL", "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN")
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ class Sandbox:
         return {**found, "SUPABASE_DB_URL": self.uri()}
 
 
-def forget_other_databases() -> None:
-    """Drop what this process's environment says of databases, so that no variable of a shell ever picks ours."""
-    for name in list(os.environ):
+def forget_other_databases(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Drop what the environment says of databases, so that no variable of a shell ever picks ours."""
+    for name in list(environ):
         if name in _DSN_VARIABLES or name.startswith("PG"):
-            del os.environ[name]
+            del environ[name]
 
 
 @contextmanager
@@ -88,7 +89,7 @@ def _own_schema(dsn: str, *, programs: Path | None) -> Iterator[Sandbox]:
         raise UsageError(f"--dsn: {str(error).strip().splitlines()[0]}") from None
     try:
         with psycopg.connect(scoped, autocommit=True) as conn:
-            conn.execute(_SCHEMA_SQL.read_bytes())
+            conn.execute(SCHEMA_SQL.read_bytes())
         yield Sandbox(scoped, schema, f"PostgreSQL {version}{', embedded' if programs else ''}", programs)
     finally:
         _drop(scoped, schema)

@@ -1,0 +1,1 @@
+"""Tests of the demo: the booking system, and the program around it."""
