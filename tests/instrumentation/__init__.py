@@ -1,0 +1,1 @@
+"""The instrumentation: rules, exits, calls, concurrency."""

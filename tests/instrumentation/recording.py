@@ -87,9 +87,7 @@ class Recorder:
 
     def events(self, *, late: bool | None = None) -> list[str]:
         """Event types of the rows, sorted; only (not) late ones if asked."""
-        return sorted(
-            row.event_type for row in self.rows if late is None or row.context.get("late", False) is late
-        )
+        return sorted(row.event_type for row in self.rows if late is None or row.context.get("late", False) is late)
 
     def row(self, event_type: str) -> Row:
         """The only row of ``event_type``."""

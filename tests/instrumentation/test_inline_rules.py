@@ -43,15 +43,11 @@ def terminal(recorder: Recorder) -> str:
     return found.removeprefix("inline_auto_assign.")
 
 
-def wait_for_time_out() -> None:
-    """Let the short time-out pass."""
-    time.sleep(SHORT + 0.01)
-
-
-def raising(error: BaseException) -> Callable[[], Any]:
-    """Give a body that raises ``error``."""
+def raising(error: BaseException, *, after: float = 0.0) -> Callable[[], Any]:
+    """Give a body that raises ``error`` after some seconds."""
 
     def body() -> None:
+        time.sleep(after)
         raise error
 
     return body
@@ -157,7 +153,7 @@ def test_a_cancelled_child_makes_the_run_aborted(recorder: Recorder) -> None:
 def test_a_time_out_that_leaves_the_run_is_a_time_out(recorder: Recorder) -> None:
     """TimeoutError after the time-out's time."""
     with pytest.raises(TimeoutError):
-        run_short(lambda: (wait_for_time_out(), raising(TimeoutError())()))
+        run_short(raising(TimeoutError(), after=SHORT + 0.01))
     assert terminal(recorder) == "timeout"
     context = recorder.row("inline_auto_assign.timeout").context
     assert context["timeoutMs"] == SHORT * 1000
@@ -168,20 +164,25 @@ def test_a_time_out_that_leaves_the_run_is_a_time_out(recorder: Recorder) -> Non
 def test_a_time_out_50_ms_early_counts(recorder: Recorder) -> None:
     """The timer outside started before the run."""
     with pytest.raises(TimeoutError):
-        run_short(lambda: (time.sleep(SHORT - 0.045), raising(TimeoutError())()))
+        run_short(raising(TimeoutError(), after=SHORT - 0.045))
     assert terminal(recorder) == "timeout"
 
 
 def test_time_alone_never_makes_a_time_out(recorder: Recorder) -> None:
     """A slow run that comes to something has come to that."""
-    run_short(lambda: (wait_for_time_out(), quote(HOLD)))
+
+    def body() -> None:
+        time.sleep(SHORT + 0.01)
+        quote(HOLD)
+
+    run_short(body)
     assert terminal(recorder) == "succeeded"
 
 
 def test_cancelled_after_its_time_is_a_time_out(recorder: Recorder) -> None:
     """What wait_for does from outside."""
     with pytest.raises(asyncio.CancelledError):
-        run_short(lambda: (wait_for_time_out(), raising(asyncio.CancelledError())()))
+        run_short(raising(asyncio.CancelledError(), after=SHORT + 0.01))
     assert terminal(recorder) == "timeout"
 
 

@@ -447,10 +447,11 @@ def test_a_job_without_success_is_exhausted(recorder: Recorder) -> None:
 
 def test_what_still_runs_when_the_job_ends_is_closed_with_it(recorder: Recorder) -> None:
     """Its attempt is an abort; its late quote writes its quote row only, and is in no count."""
-    go, done = threading.Event(), threading.Event()
+    go, asking, done = threading.Event(), threading.Event(), threading.Event()
 
     @traced_quote
     def slow() -> Any:
+        asking.set()
         go.wait(5)
         return {"hold": "h", "cache_hit": True}
 
@@ -458,20 +459,9 @@ def test_what_still_runs_when_the_job_ends_is_closed_with_it(recorder: Recorder)
         slow()
         done.set()
 
-    started = threading.Event()
-
     def body() -> bool:
-        threading.Thread(target=copy_context().run, args=(lambda: (started.set(), worker()),)).start()
-        started.wait(5)
-        while not recorder_has_open_attempt():
-            pass
-        return True
-
-    def recorder_has_open_attempt() -> bool:
-        from otel_auto_assign._spans import get_current, place_in
-
-        run: Any = place_in(get_current()).run
-        return run.attempts_used == 1
+        threading.Thread(target=copy_context().run, args=(worker,)).start()
+        return asking.wait(5)
 
     run_job(body)
     assert recorder.attempts == [(0, False, "transient.abort")]
@@ -503,7 +493,7 @@ def test_what_starts_after_the_job_is_late_and_opens_nothing(recorder: Recorder)
 
 
 def test_the_sum_of_a_job_s_rows_agrees_with_its_summary(recorder: Recorder) -> None:
-    """attemptsUsed = attempt + attempt_error rows, whatever happened."""
+    """AttemptsUsed = attempt + attempt_error rows, whatever happened."""
 
     def body() -> bool:
         quote(HOLD)

@@ -24,8 +24,6 @@ async def slow_quote() -> Any:
     await asyncio.sleep(5)
 
 
-
-
 def test_a_time_out_inside_the_function(recorder: Recorder) -> None:
     """``asyncio.timeout`` inside: the quote is cancelled, TimeoutError leaves the run."""
 
