@@ -1,0 +1,1 @@
+"""What the product costs, as ratios against what one would write by hand: ``python -m benchmarks``."""
