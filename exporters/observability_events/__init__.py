@@ -4,5 +4,13 @@ from observability_events.accounts import Accounts
 from observability_events.exporter import ObservabilityEventsExporter
 from observability_events.pipeline import Pipeline
 from observability_events.processor import ObservabilityEventsProcessor
+from observability_events.sampler import AlwaysSampleAutoAssign, AutoAssignSampler
 
-__all__ = ["Accounts", "ObservabilityEventsExporter", "ObservabilityEventsProcessor", "Pipeline"]
+__all__ = [
+    "Accounts",
+    "AlwaysSampleAutoAssign",
+    "AutoAssignSampler",
+    "ObservabilityEventsExporter",
+    "ObservabilityEventsProcessor",
+    "Pipeline",
+]
