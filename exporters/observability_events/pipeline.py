@@ -98,6 +98,7 @@ class Pipeline:
         self._work = Bell()  # a batch has come together
         self._urgent = Bell()  # somebody waits in flush() or shutdown(): no batching, no back-off
         self._stop_at: float | None = None
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._writer = self._new_writer(self._settings)
         self._delivery = Delivery(self._writer, self._ledger, on_refused=self._on_refused)
@@ -107,7 +108,7 @@ class Pipeline:
     def accept(self, make: Make, span: ReadableSpan) -> bool:
         """Take ``span``, whose rows ``make`` gives when the writer thread asks; give whether it was taken.
 
-        Never blocks and never raises. What is not taken is counted as dropped.
+        Never blocks. What is not taken is counted as dropped.
         """
         if self._refusing is not None:
             self._ledger.refused(self._refusing)
@@ -163,11 +164,15 @@ class Pipeline:
         self._leave_behind()
 
     def _start(self) -> None:
-        with self._ledger.lock:
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="otel-auto-assign-writer", daemon=True)
-                thread.start()
-                self._thread = thread
+        if not self._starting.acquire(blocking=False):  # atomic: a signal handler may come in between
+            return
+        thread = threading.Thread(target=self._run, name="otel-auto-assign-writer", daemon=True)
+        try:
+            thread.start()
+        except BaseException:
+            self._starting.release()
+            raise
+        self._thread = thread
 
     def _hurry(self) -> None:
         self._urgent.ring()
@@ -264,10 +269,12 @@ class Pipeline:
             if self._delivery.empty:
                 self._settled = self._taken
                 self._settled_changed.notify_all()
-            full = len(self._buffer) >= self._limit
-        if full and not self._full_logged:
+            waiting = len(self._buffer)
+        if waiting >= self._limit and not self._full_logged:
+            self._full_logged = True
             _log.warning("the buffer is full (%d spans): what comes beyond it is dropped and counted", self._limit)
-        self._full_logged = full
+        elif waiting < self._limit / 2:
+            self._full_logged = False
 
 
 def _no_dsn(settings: Settings) -> str | None:
