@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from examples.restaurant.phases import PHASES, PhaseRun, open_restaurants, run_p
 from examples.restaurant.questions import ask, read_questions
 from examples.restaurant.requests import CsvError, Request, generate, read_csv
 from examples.restaurant.sandbox import Sandbox, forget_other_databases, open_sandbox
+from examples.restaurant.stop import ENDING_SIGNALS, Stop, StoppedError
 from examples.restaurant.then import run_then
 from examples.restaurant.tracing import Tracing
 from otel_auto_assign import Settings
@@ -28,25 +30,38 @@ from otel_auto_assign.analysis.figures import figures, write_csv
 
 
 def main(arguments: list[str]) -> int:
-    """Run the demo; give its exit code: 0, 1 if something that must occur did not, 2 if it was asked wrongly."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+    """Run the demo.
+
+    Gives its exit code: 0, 1 if something that must occur did not, 2 if it was asked wrongly, 128 + n if signal n ended
+    it; else that of the command given by ``--then``.
+    """
+    stop, received = Stop(), []
+
+    def end(number: int, _frame: object) -> None:
+        received.append(number)
+        stop.now()
+
+    for number in ENDING_SIGNALS:
+        signal.signal(number, end)
     try:
         options = parse(arguments)
         requests = generate(options.seed) if options.bookings is None else read_csv(options.bookings)
         _prepare_folder(options.out)
-        forget_other_databases()
+        forget_other_databases(os.environ)
         with open_sandbox(options.dsn) as sandbox:
-            code = _run(options, requests, sandbox)
+            code = _run(options, requests, sandbox, stop)
             if options.then is not None:
-                code = run_then(options.then, sandbox) or code
+                code = run_then(options.then, sandbox, stop) or code
+            stop.check()
             return code
+    except StoppedError:
+        return 128 + received[0]
     except (UsageError, CsvError) as error:
         sys.stderr.write(f"restaurant: {error}\n")
         return 2
 
 
-def _run(options: Options, requests: Sequence[Request], sandbox: Sandbox) -> int:
+def _run(options: Options, requests: Sequence[Request], sandbox: Sandbox, stop: Stop) -> int:
     console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
     restaurants = open_restaurants(sandbox.dsn, requests)
     console.print(
@@ -57,6 +72,7 @@ def _run(options: Options, requests: Sequence[Request], sandbox: Sandbox) -> int
     try:
         runs = []
         for phase in PHASES:
+            stop.check()
             with _progress(console, phase.label, len(requests)) as settled:
                 run = run_phase(
                     phase,
@@ -64,6 +80,7 @@ def _run(options: Options, requests: Sequence[Request], sandbox: Sandbox) -> int
                     dsn=sandbox.dsn,
                     scale=options.scale,
                     parts=INSTRUMENTED,
+                    stop=stop,
                     settled=settled,
                     flush=tracing.flush,
                 )

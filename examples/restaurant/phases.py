@@ -19,7 +19,8 @@ from examples.restaurant.clock import Clock, HouseRules
 from examples.restaurant.database import Connection, Database
 from examples.restaurant.flags import PLANNER_CACHE, RETRY_POLICY_V2
 from examples.restaurant.requests import Request
-from examples.restaurant.simulation import Day, Stop
+from examples.restaurant.simulation import Day
+from examples.restaurant.stop import Stop
 from otel_auto_assign.analysis.figures import Window
 
 DESK_OPENS: Final = timedelta(hours=2)
@@ -84,18 +85,22 @@ def run_phase(
     dsn: str,
     scale: float,
     parts: Parts,
+    stop: Stop,
     settled: Callable[[], object],
     flush: Callable[[], object],
 ) -> PhaseRun:
     """Run the day of ``requests`` with the flags of ``phase``, under booking ids of its own.
 
     The later phase takes place as many weeks later as the requests span, because tables once given stay given.
+
+    Raises:
+        StoppedError: If ``stop`` broke it off.
     """
     for variable in (RETRY_POLICY_V2, PLANNER_CACHE):
         os.environ[variable] = "true" if phase.flags_on else "false"
     times = [request.starts_at for request in requests]
     shift = PHASES.index(phase) * WEEK * ((max(times) - min(times)) // WEEK + 1)
-    rules, stop = HouseRules(), Stop()
+    rules = HouseRules()
     clock = Clock(min(times) - DESK_OPENS + shift, scale, wait=stop.wait)
     database = Database(dsn, lock_timeout=clock.real_seconds(rules.lock_timeout))
     try:

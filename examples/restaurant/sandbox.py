@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
@@ -54,7 +53,7 @@ class Sandbox:
         return {**found, "SUPABASE_DB_URL": self.uri()}
 
 
-def forget_other_databases(environ: MutableMapping[str, str] = os.environ) -> None:
+def forget_other_databases(environ: MutableMapping[str, str]) -> None:
     """Drop what the environment says of databases, so that no variable of a shell ever picks ours."""
     for name in list(environ):
         if name in _DSN_VARIABLES or name.startswith("PG"):

@@ -7,7 +7,6 @@ late. That is all the contention there is; it needs no help.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import psycopg
 from examples.restaurant.app import App
 from examples.restaurant.bookings import Booking
 from examples.restaurant.requests import Request, repeats
+from examples.restaurant.stop import Stop
 
 RUSH_SHARE: Final = 0.6
 RUSH_CLIENTS: Final = 256
@@ -26,30 +26,6 @@ TRICKLE_CLIENTS: Final = 2
 JOB_WORKERS: Final = 48
 
 _log = logging.getLogger("restaurant")
-
-
-class StoppedError(Exception):
-    """The day was broken off; raised in jobs that sleep."""
-
-
-class Stop:
-    """A wait that can be broken off for all who wait, now and later."""
-
-    def __init__(self) -> None:
-        self._stopped = threading.Event()
-
-    def now(self) -> None:
-        """Break every wait off."""
-        self._stopped.set()
-
-    def wait(self, seconds: float) -> None:
-        """Wait so long.
-
-        Raises:
-            StoppedError: As soon as it is broken off.
-        """
-        if self._stopped.wait(seconds):
-            raise StoppedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +64,11 @@ class Day:
         self._jobs: list[Future[None]] = []
 
     def run(self, requests: Sequence[Request]) -> None:
-        """Take every request, run every job, and wait until the last search has ended."""
+        """Take every request, run every job, and wait until the last search has ended.
+
+        Raises:
+            StoppedError: If the day was broken off.
+        """
         first, again = repeats(requests)
         try:
             for wave in waves(first):
@@ -112,6 +92,7 @@ class Day:
         try:
             pairs = zip(wave.requests, bookings, strict=True)
             for done in as_completed([clients.submit(self._request, *pair) for pair in pairs]):
+                self._stop.check()
                 done.result()
         finally:
             clients.shutdown(cancel_futures=True)

@@ -9,16 +9,22 @@ import sys
 from pathlib import Path
 
 from examples.restaurant.sandbox import Sandbox
+from examples.restaurant.stop import Stop
 
 GRACE_SECONDS = 3.0
+POLL_SECONDS = 0.05
 
 
-def run_then(command: str, sandbox: Sandbox) -> int:
+def run_then(command: str, sandbox: Sandbox, stop: Stop) -> int:
     """Run ``command`` in the shell, connected to the sandbox; give its exit code, 128 + n if signal n ended it.
 
     From a terminal, Ctrl-C belongs to the command (``psql`` cancels a query by it). Whatever else ends the demo
     meanwhile ends the command, too.
+
+    Raises:
+        StoppedError: If ``stop`` broke it off.
     """
+    stop.check()
     programs = [str(Path(sys.executable).parent), *([str(sandbox.programs)] if sandbox.programs else [])]
     path = os.pathsep.join([*programs, os.environ.get("PATH", os.defpath)])
     terminal = sys.stdin.isatty()
@@ -33,7 +39,8 @@ def run_then(command: str, sandbox: Sandbox) -> int:
     try:
         if terminal:
             signal.signal(signal.SIGINT, lambda *_: None)
-        code = child.wait()
+        while (code := child.poll()) is None:
+            stop.wait(POLL_SECONDS)
     finally:
         signal.signal(signal.SIGINT, before)
         _end(child, whole_session=not terminal)

