@@ -10,38 +10,52 @@ import pytest
 
 from tests.project.sources import imports, modules
 
-TIERS: Final = (
-    # The instrumentation. A module may import what stands in a line below its own, never its own line or above.
+GROUND: Final = (
+    {"otel_auto_assign.reasons"},
+    {"otel_auto_assign.values"},
+    {"otel_auto_assign.semconv", "otel_auto_assign.settings", "otel_auto_assign._guard", "otel_auto_assign._version"},
+)
+"""A module may import what stands on a line below its own, in a house where it stands; never its own line or above."""
+INSTRUMENTATION: Final = (
     {"otel_auto_assign"},
     {"otel_auto_assign.decorators"},
-    {"otel_auto_assign._children"},
+    {"otel_auto_assign._stages"},
+    {
+        "otel_auto_assign._arguments",
+        "otel_auto_assign._children",
+        "otel_auto_assign._wrapping",
+        "otel_auto_assign.handles",
+    },
     {"otel_auto_assign._scopes"},
     {"otel_auto_assign._spans"},
+    {"otel_auto_assign._job_run", "otel_auto_assign._inline_run"},
     {"otel_auto_assign._runs", "otel_auto_assign._runtime"},
     {"otel_auto_assign._attempts", "otel_auto_assign.flags"},
     {"otel_auto_assign.outcomes"},
-    # The ground both packages stand on.
-    {"otel_auto_assign.reasons", "otel_auto_assign.values"},
-    {"otel_auto_assign.semconv", "otel_auto_assign.settings", "otel_auto_assign._guard", "otel_auto_assign._version"},
+    *GROUND,
 )
-EXPORTER_TIERS: Final = (
+EXPORTER: Final = (
     {"observability_events"},
     {"observability_events.processor", "observability_events.exporter", "observability_events.sampler"},
     {"observability_events.pipeline"},
     {"observability_events.postgres"},
-    {"observability_events.rows", "observability_events.probe"},
-    *TIERS[-2:],
+    {"observability_events.probe"},
+    {"observability_events.connection", "observability_events.delivery"},
+    {"observability_events.wire"},
+    {"observability_events.rows"},
+    {"observability_events.catalogue"},
+    {"observability_events.facts"},
+    {"observability_events.accounts", "observability_events.bell", "observability_events.failures"},
+    *GROUND,
 )
-READING_TIERS: Final = (
+READING: Final = (
     {"otel_auto_assign.cli"},
     {"otel_auto_assign.analysis.figures"},
     {"otel_auto_assign.analysis"},
-    TIERS[-1],
+    GROUND[-1],
 )
+HOUSES: Final = {"instrumentation": INSTRUMENTATION, "exporter": EXPORTER, "reading": READING}
 """Three houses on one ground: the first two never know each other, and the third, which reads, knows neither."""
-
-HOUSES: Final = {"instrumentation": TIERS, "exporter": EXPORTER_TIERS, "reading": READING_TIERS}
-
 EXTRAS: Final = {
     "opentelemetry.sdk", "opentelemetry.exporter", "psycopg", "orjson", "typer", "rich", "scipy", "numpy", "grpc"
 }  # fmt: skip

@@ -129,7 +129,7 @@ from otel_auto_assign import traced_job, traced_quote
 
 
 @traced_quote
-def quote(booking_id: str, *, party: int = 2) -> dict[str, int]:
+def quote(booking_id: str, *, party: int) -> dict[str, int]:
     return {"hold": party}
 
 
@@ -141,7 +141,7 @@ async def job(booking_id: str) -> str:
 right: dict[str, int] = quote("b-1", party=4)
 reveal_type(quote)
 reveal_type(job)
-quote(1)  # wrong
+quote(1, party=2)  # wrong
 """
 
 
@@ -163,7 +163,7 @@ def test_users_keep_their_types(base_python: Path, tmp_path: Path) -> None:
     found = [line.split(":", 1)[1] for line in done.stdout.splitlines() if line.startswith("user.py:")]
 
     assert found == [
-        '15: note: Revealed type is "def (booking_id: str, *, party: int = ...) -> dict[str, int]"',
+        '15: note: Revealed type is "def (booking_id: str, *, party: int) -> dict[str, int]"',
         '16: note: Revealed type is "def (booking_id: str) -> typing.Coroutine[Any, Any, str]"',
         '17: error: Argument 1 to "quote" has incompatible type "int"; expected "str"  [arg-type]',
     ]

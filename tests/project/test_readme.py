@@ -45,4 +45,6 @@ def test_the_readme_shows_what_happens(dsn: str) -> None:
 
     assert [shape(["" if cell is None else str(cell) for cell in row]) for row in rows] == [shape(row) for row in shown]
     assert header.split("|")[0].strip() == "event_type"
-    assert len([line for line in block("python").splitlines() if line and not line.startswith(("from", "import"))]) <= 10
+    assert (
+        len([line for line in block("python").splitlines() if line and not line.startswith(("from", "import"))]) <= 10
+    )
