@@ -31,7 +31,7 @@ def run_then(command: str, sandbox: Sandbox, stop: Stop) -> int:
     before = signal.getsignal(signal.SIGINT)
     sys.stdout.flush()
     child = subprocess.Popen(  # noqa: S602 - it is the user's own command line
-        command,
+        f"trap : INT\n{command}" if terminal else command,  # else some shells end by a Ctrl-C that psql has handled
         shell=True,
         env={**os.environ, **sandbox.environment(), "PATH": path},
         start_new_session=not terminal,

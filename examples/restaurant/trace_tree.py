@@ -75,5 +75,5 @@ def _outcome(name: str, found: Mapping[str, Any], error: str | None) -> Text:
         return Text("ok", "green")
     if name == semconv.SPAN_ATTEMPT:
         return Text(str(found.get(semconv.REASON_CODE)), "yellow")
-    remembered = " (from the planner's cache)" if found.get(semconv.CACHE_HIT) else ""
-    return Text(f"{found.get(semconv.REASON)}{remembered}", "yellow")
+    remembered = "from the cache: " if found.get(semconv.CACHE_HIT) else ""
+    return Text(f"{remembered}{found.get(semconv.REASON)}", "yellow")

@@ -11,8 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from examples.restaurant.options import UsageError
-from observability_events import ObservabilityEventsProcessor
-from observability_events.sampler import AutoAssignSampler
+from observability_events import AutoAssignSampler, ObservabilityEventsProcessor
 from otel_auto_assign import Settings, configure
 
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
