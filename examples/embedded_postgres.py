@@ -6,8 +6,9 @@
 One server lives in one folder, and several processes may share it::
 
     folder/         ours (0711 under root, who drops to `nobody` for the server; else 0700)
-        start.lock  locked while a process starts the server: one at a time
+        gate.lock   locked while a process joins or leaves: one at a time
         users.lock  every process that uses the server holds a shared lock on it
+        keeper.lock locked by the keeper as long as it lives
         server.log
         data/       the cluster, 0700, the server's user
         socket/     the unix socket, 0700, the server's user; in a folder of its own if this path is too long
@@ -18,7 +19,7 @@ what was temporary, within a fraction of a second. No signal handler is needed, 
 wants nothing left at the very moment a signal ends it leaves its ``with`` block first:
 ``signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))``.
 
-This file runs by itself as the keeper, with nothing but the standard library.
+The keeper is ``postgres_keeper.py``, run as a script.
 """
 
 from __future__ import annotations
@@ -29,27 +30,24 @@ import json
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
+from examples import postgres_keeper
+from examples.postgres_keeper import PORT, USER, locked
+
 if TYPE_CHECKING:
     from types import TracebackType
 
-PORT: Final = 5432  # only the socket's name; nothing listens on a network
-USER: Final = "postgres"
 START_TIMEOUT_SECONDS: Final = 60.0
-FAST_SHUTDOWN_SECONDS: Final = 5.0  # then at once, without a checkpoint
-SOCKET_PATH_BYTES: Final = 103  # of sockaddr_un.sun_path: 107 on Linux, 103 on macOS
 _POLL_SECONDS: Final = 0.01
-_NOT_DURABLE: Final = ("-cfsync=off", "-csynchronous_commit=off", "-cfull_page_writes=off")
+_NOT_DURABLE: Final = ("-cfsync=off", "-cfull_page_writes=off")
 
 
 class EmbeddedPostgres:
@@ -95,8 +93,7 @@ class EmbeddedPostgres:
         owner = _server_user()
         folder = self._make_folder(owner)
         try:
-            with (folder / "start.lock").open("w") as gate:
-                fcntl.flock(gate, fcntl.LOCK_EX)
+            with locked(folder / "gate.lock"):
                 self._lock = os.open(folder / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 fcntl.flock(self._lock, fcntl.LOCK_SH)  # waits for a keeper that is ending the server
                 self._folder, self._process_id = folder, os.getpid()
@@ -106,6 +103,8 @@ class EmbeddedPostgres:
                     self._socket_folder = _wait_until_ready(folder, self._keeper)
         except BaseException:
             self.stop()
+            if self._wanted is None:
+                shutil.rmtree(folder, ignore_errors=True)  # there may be no keeper to do it
             raise
         return self
 
@@ -118,15 +117,17 @@ class EmbeddedPostgres:
         if os.getpid() != self._process_id or folder is None:  # a forked child shares its parent's lock
             os.close(lock)
             return
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            last = True
-        except BlockingIOError:
-            last = False
-        if last and (pid := _server_pid(folder)) is not None:
-            _end_server(pid, folder)
-        os.close(lock)
-        if last and keeper is not None:
+        with locked(folder / "gate.lock"):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                last = True
+            except BlockingIOError:
+                last = False
+            os.close(lock)
+            if last:
+                with locked(folder / "keeper.lock"):  # when it can be had, the keeper has gone, and all else with it
+                    pass
+        if keeper is not None and last:
             keeper.wait()
         elif keeper is not None:
             _outlived.append(keeper)
@@ -194,13 +195,6 @@ def _temporary_root(owner: dict[str, Any]) -> Path:
     return chosen if not owner or _reachable(chosen / "x") else Path("/tmp")  # noqa: S108 - mkdtemp inside
 
 
-def _server_pid(folder: Path) -> int | None:
-    try:
-        return int((folder / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
-    except (OSError, ValueError):
-        return None
-
-
 def _ready(folder: Path) -> Path | None:
     """The socket's folder of the server in ``folder``, if it accepts connections."""
     try:
@@ -231,26 +225,6 @@ def _wait_until_ready(folder: Path, keeper: subprocess.Popen[bytes]) -> Path:
     return found
 
 
-def _end_server(pid: int, folder: Path) -> None:
-    """End the server with process id ``pid``: fast, then at once, then by force; returns when its pid file has gone."""
-    stages = (
-        ((signal.SIGINT, signal.SIGCONT), FAST_SHUTDOWN_SECONDS),
-        ((signal.SIGQUIT, signal.SIGCONT), 2 * FAST_SHUTDOWN_SECONDS),  # it kills stuck children after five seconds
-        ((signal.SIGKILL,), FAST_SHUTDOWN_SECONDS),
-    )
-    for signals, seconds in stages:
-        for number in signals:
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                return
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if _server_pid(folder) != pid:
-                return
-            time.sleep(_POLL_SECONDS)
-
-
 def _start_keeper(folder: Path, owner: dict[str, Any], *, fsync: bool, temporary: bool) -> subprocess.Popen[bytes]:
     programs = _bin_dir()
     if owner and not _reachable(programs / "postgres"):
@@ -266,7 +240,7 @@ def _start_keeper(folder: Path, owner: dict[str, Any], *, fsync: bool, temporary
     }
     try:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, json.dumps(order)],
+            [sys.executable, "-I", "-S", postgres_keeper.__file__, json.dumps(order)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -286,82 +260,3 @@ def _copy_programs(programs: Path, folder: Path) -> Path:
         if source.is_dir():
             shutil.copytree(source, target / source.name, symlinks=True, dirs_exist_ok=True)
     return target / programs.relative_to(package.parent)
-
-
-# -- the keeper: everything below runs in its process ---------------------------------------------------------------
-
-
-def keep(order: dict[str, Any]) -> None:
-    """Run the server until nobody holds the lock ``order["lock"]`` shared, then remove what was temporary."""
-    folder = Path(order["folder"])
-    socket_folder = folder / "socket"
-    if len(os.fsencode(socket_folder)) + len(f"/.s.PGSQL.{PORT}") > SOCKET_PATH_BYTES:
-        socket_folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-    try:
-        _own_folder(socket_folder, order["owner"])
-        _initialise(folder, order)
-        with (folder / "server.log").open("wb") as log:
-            server = subprocess.Popen(
-                [
-                    f"{order['programs']}/postgres",
-                    *("-D", str(folder / "data"), "-k", str(socket_folder), "-p", str(PORT)),
-                    *("-clisten_addresses=", "-cunix_socket_permissions=0700", *order["options"]),
-                ],
-                **_surroundings(order["owner"]),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: server.send_signal(signal.SIGINT))
-        threading.Thread(target=_end_when_unused, args=(order["lock"], server.pid, folder), daemon=True).start()
-        code = server.wait()
-        if code != 0:
-            tail = (folder / "server.log").read_text(errors="replace").strip()[-2000:]
-            sys.stderr.write(tail)
-    finally:
-        (folder / "data" / "postmaster.pid").unlink(missing_ok=True)  # a killed server leaves it
-        shutil.rmtree(socket_folder, ignore_errors=True)
-        shutil.rmtree(folder / "programs", ignore_errors=True)
-        if order["temporary"]:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _end_when_unused(lock: int, pid: int, folder: Path) -> None:
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    _end_server(pid, folder)
-
-
-def _initialise(folder: Path, order: dict[str, Any]) -> None:
-    data, unfinished = folder / "data", folder / "data.new"
-    if (data / "PG_VERSION").exists():
-        return
-    shutil.rmtree(unfinished, ignore_errors=True)  # of an initdb that was killed
-    _own_folder(unfinished, order["owner"])
-    run = subprocess.run(
-        [
-            f"{order['programs']}/initdb",
-            *("-D", str(unfinished), "-U", USER, "-A", "trust", "-E", "UTF8"),
-            *("--no-locale", "--no-sync", "--no-instructions"),
-        ],
-        **_surroundings(order["owner"]),
-        capture_output=True,
-        check=False,
-    )
-    if run.returncode != 0:
-        sys.stderr.write((run.stderr or run.stdout).decode(errors="replace"))
-        raise SystemExit(1)
-    unfinished.rename(data)
-
-
-def _own_folder(folder: Path, owner: dict[str, Any]) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if owner:
-        os.chown(folder, owner["user"], owner["group"])
-
-
-def _surroundings(owner: dict[str, Any]) -> dict[str, Any]:
-    return {"stdin": subprocess.DEVNULL, "cwd": "/", "env": {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}, **owner}
-
-
-if __name__ == "__main__":
-    keep(json.loads(sys.argv[1]))
