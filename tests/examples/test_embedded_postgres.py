@@ -118,7 +118,8 @@ def test_many_start_at_once(folder: Path) -> None:
 
 OWNER = """
     import sys, time
-    from examples.embedded_postgres import EmbeddedPostgres, server_pid
+    from examples.embedded_postgres import EmbeddedPostgres
+    from examples.postgres_keeper import server_pid
     from pathlib import Path
 
     server = EmbeddedPostgres().start()
