@@ -76,9 +76,10 @@ def test_a_meal_that_cannot_end_in_time_is_refused(dsn: str) -> None:
 
 
 def test_two_connections_that_want_one_table_truly_conflict(dsn: str) -> None:
-    """The second insert waits for the first transaction, then is refused with SQLSTATE 23P01."""
+    """Who wants the table for a time that overlaps is refused with SQLSTATE 23P01; who comes later is not."""
     with open_house(dsn, ONE_TABLE) as house:
-        booking, rival = house.book(), house.book()
+        booking, rival = house.book(), house.book(starts_at=EVENING + timedelta(minutes=60))
+        later = house.book(starts_at=EVENING + timedelta(minutes=75))
         (best,) = house.planner.choose(booking, Strategy()).free
         first = house.planner.place_hold(booking, best)
 
@@ -88,6 +89,22 @@ def test_two_connections_that_want_one_table_truly_conflict(dsn: str) -> None:
         assert refused.value.sqlstate == "23P01"
         assert house.database.refusals == Counter({"23P01": 1})
         assert first.booking_id == booking.id
+        assert house.planner.place_hold(later, best).table_ids == first.table_ids
+
+
+def test_tables_that_were_assigned_after_the_look_are_refused_by_the_confirm(dsn: str) -> None:
+    """A planner that looked before its rival confirmed can hold the table, but not have it."""
+    with open_house(dsn, ONE_TABLE) as house:
+        booking = house.book()
+        (best,) = house.planner.choose(booking, Strategy()).free
+        house.seat(starts_at=EVENING + timedelta(minutes=60))
+
+        hold = house.planner.place_hold(booking, best)
+        with pytest.raises(errors.ExclusionViolation) as refused:
+            house.planner.confirm(hold, booking)
+
+        assert refused.value.diag.constraint_name == "no_overlapping_table_assignments"
+        assert classify(refused.value) == "transient.hold_conflict"
 
 
 def test_a_crowd_shares_the_tables_out(dsn: str) -> None:
