@@ -46,10 +46,11 @@ def gather(conn: psycopg.Connection[Any], runs: list[PhaseRun]) -> list[Evidence
     ]
 
 
-def shortcomings(demanded: Sequence[Evidence], verdicts: Sequence[Verdict]) -> list[str]:
-    """Say what is wrong with a run: what was demanded and did not occur, and which invariants are violated."""
+def shortcomings(demanded: Sequence[Evidence], verdicts: Sequence[Verdict], lost: int) -> list[str]:
+    """Say what is wrong with a run: what did not occur, which invariants are violated, how many rows were lost."""
+    rows = [f"{lost} rows were not written"] if lost else []
     missing = [f"did not occur: {item.what}" for item in demanded if not item.times]
-    return missing + [f"violated: {verdict.title}" for verdict in verdicts if verdict.violations]
+    return rows + missing + [f"violated: {verdict.title}" for verdict in verdicts if verdict.violations]
 
 
 def _count(conn: psycopg.Connection[Any], statement: str) -> int:

@@ -48,7 +48,8 @@ class Tracing:
         resource = Resource.create({"service.name": "restaurant", "deployment.environment.name": "demo"})
         self._provider = TracerProvider(resource=resource, sampler=AutoAssignSampler(), shutdown_on_exit=False)
         # First: a processor that raises keeps those after it from their spans, and this one never does.
-        self._provider.add_span_processor(ObservabilityEventsProcessor(settings))
+        self._rows = ObservabilityEventsProcessor(settings)
+        self._provider.add_span_processor(self._rows)
         self._provider.add_span_processor(self.keeper)
         if os.environ.get(OTLP_ENDPOINT):
             self._provider.add_span_processor(BatchSpanProcessor(_otlp_exporter(), max_queue_size=50_000))
@@ -57,6 +58,11 @@ class Tracing:
     def flush(self) -> bool:
         """Wait until every row is written; False if that took too long."""
         return self._provider.force_flush(FLUSH_MILLIS)
+
+    def lost(self) -> int:
+        """Say how many rows were handed over and are not in the table."""
+        accounts = self._rows.pipeline.accounts()
+        return accounts.accepted - accounts.committed
 
     def close(self) -> None:
         """Write what is left and let go."""

@@ -121,9 +121,13 @@ def test_what_never_occurred_is_counted_as_nought(table: Connection) -> None:
 
 
 def test_shortcomings_name_what_is_missing_and_what_is_violated() -> None:
-    """A run is blamed for what did not occur and for what must not."""
+    """A run is blamed for rows that were lost, for what did not occur, and for what must not."""
     demanded = [Evidence("a hard stop", 0), Evidence("a cache hit", 3)]
     verdicts = [Verdict("one summary", 2, "j1"), Verdict("one terminal", 0)]
 
-    assert shortcomings(demanded, verdicts) == ["did not occur: a hard stop", "violated: one summary"]
-    assert shortcomings(demanded[1:], verdicts[1:]) == []
+    assert shortcomings(demanded, verdicts, 4) == [
+        "4 rows were not written",
+        "did not occur: a hard stop",
+        "violated: one summary",
+    ]
+    assert shortcomings(demanded[1:], verdicts[1:], 0) == []
