@@ -21,9 +21,9 @@ from examples.restaurant.requests import Request, repeats
 from examples.restaurant.stop import Stop
 
 RUSH_SHARE: Final = 0.6
-RUSH_CLIENTS: Final = 256
+RUSH_CLIENTS: Final = 256  # everybody at once, up to what threads bear
 TRICKLE_CLIENTS: Final = 2
-JOB_WORKERS: Final = 48
+JOB_WORKERS: Final = 48  # most of them sleep between attempts
 
 _log = logging.getLogger("restaurant")
 
