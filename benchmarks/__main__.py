@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable
 
 from benchmarks import disabled, jobs, pacing, quotes, report, scaling, throughput
-from benchmarks.report import Result
+from benchmarks.report import Conditions, Result
 from benchmarks.stage import Database, database
 
 FAMILIES: dict[str, Callable[[Database], Iterable[Result]]] = {
@@ -32,21 +33,22 @@ def main() -> int:
     if args.write and args.families:
         parser.error("--write needs all families: the table is of one run")
 
+    load = os.getloadavg()[0]
     results: list[Result] = []
     with database() as db:
         for family in args.families or FAMILIES:
             for result in FAMILIES[family](db):
                 results.append(result)
                 print(result.line, end="", flush=True)
-        server = db.version
+        conditions = Conditions(db.version, load)
 
-    print(f"\n{report.table(results, server)}")
+    print(f"\n{report.table(results, conditions)}")
     missed = [result for result in results if result.missed]
     print(f"{sum(result.goal is not None for result in results) - len(missed)} goals met, {len(missed)} missed")
     if args.families:
         return 0
     if args.write:
-        report.write(results, server)
+        report.write(results, conditions)
     stale = report.out_of_date(results)
     for reason in stale:
         print(f"benchmarks/README.md {reason}; renew it: make bench ARGS=--write")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import platform
 import textwrap
 from collections.abc import Callable, Sequence
@@ -73,24 +74,33 @@ def show_source(title: str, *functions: Callable[..., Any]) -> None:
         print(textwrap.indent(textwrap.dedent(inspect.getsource(function)), "    "))
 
 
-def conditions(server: str) -> str:
-    """Say when and with what was measured."""
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    python = platform.python_version()
-    return f"Measured on {datetime.now(UTC):%Y-%m-%d}: Python {python}, {packages}, PostgreSQL {server}.\n"
+@dataclass(frozen=True)
+class Conditions:
+    """Under which the results were measured: the server's version, and how busy the machine was before."""
+
+    server: str
+    load: float
+
+    def __str__(self) -> str:
+        """Write them as the page does."""
+        packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+        return (
+            f"Measured on {datetime.now(UTC):%Y-%m-%d}: Python {platform.python_version()}, {packages}, "
+            f"PostgreSQL {self.server}; {os.cpu_count()} cores, load before {self.load:.1f}.\n"
+        )
 
 
-def table(results: Sequence[Result], server: str) -> str:
+def table(results: Sequence[Result], conditions: Conditions) -> str:
     """Give the measured part of the page."""
-    return f"{BEGIN}{conditions(server)}\n{HEAD}{''.join(result.line for result in results)}{END}"
+    return f"{BEGIN}{conditions}\n{HEAD}{''.join(result.line for result in results)}{END}"
 
 
-def write(results: Sequence[Result], server: str) -> None:
+def write(results: Sequence[Result], conditions: Conditions) -> None:
     """Put the table into the page, in place of the one that is there."""
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
-    PAGE.write_text(before + table(results, server) + after, encoding="utf-8")
+    PAGE.write_text(before + table(results, conditions) + after, encoding="utf-8")
 
 
 def out_of_date(results: Sequence[Result]) -> list[str]:

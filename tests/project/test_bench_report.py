@@ -8,11 +8,12 @@ import pytest
 
 from benchmarks import report
 from benchmarks.measure import Measured, Side, Spread, interleaved
-from benchmarks.report import BEGIN, END, Goal, Result
+from benchmarks.report import BEGIN, END, Conditions, Goal, Result
 
 CHEAP = Result("cheap thing", "dear thing", Spread(0.5, 0.4, 0.6), "1.00 against 2.00 µs", Goal(0.9))
 DEAR = Result("dear thing", "cheap thing", Spread(2.0, 1.9, 2.1), "2.00 against 1.00 µs", Goal(0.9))
 FAST = Result("fast thing", "slow thing", Spread(20.0, 19.0, 21.0), "20 against 1 rows/s", Goal(15, at_least=True))
+CONDITIONS = Conditions("18.0", 0.5)
 PLAIN = Result("thing", "other", Spread(1.0, 1.0, 1.0), "")
 
 
@@ -37,8 +38,8 @@ def test_a_missed_goal_is_said() -> None:
 def test_the_table_is_current_after_it_was_written(page: Path) -> None:
     """What stood around the table stays, and other numbers alone do not make it old."""
     results = [CHEAP, DEAR, FAST, PLAIN]
-    report.write([DEAR], "18.0")
-    report.write(results, "18.0")
+    report.write([DEAR], CONDITIONS)
+    report.write(results, CONDITIONS)
     text = page.read_text()
 
     assert text.startswith(f"before\n\n{BEGIN}Measured on 20")
@@ -50,7 +51,7 @@ def test_the_table_is_current_after_it_was_written(page: Path) -> None:
 
 def test_the_table_is_old_when_lines_goals_or_our_version_differ(page: Path) -> None:
     """A line more, a line less, another goal and another version of ours are each said."""
-    report.write([CHEAP, PLAIN], "18.0")
+    report.write([CHEAP, PLAIN], CONDITIONS)
     stricter = Result(CHEAP.what, CHEAP.against, CHEAP.ratio, CHEAP.numbers, Goal(0.8))
 
     assert report.out_of_date([CHEAP, PLAIN, FAST]) == ["has no line: fast thing against slow thing, ≥ 15"]
@@ -89,5 +90,5 @@ def test_the_kept_table_is_of_this_version() -> None:
     """The page in the repository has a table, and it was measured with our current version."""
     text = report.PAGE.read_text(encoding="utf-8")
     table = text.split(BEGIN, 1)[1].split(END, 1)[0]
-    assert report.conditions("18.0").split(": ", 1)[1].split(", ")[1] in table
+    assert str(CONDITIONS).split(": ", 1)[1].split(", ")[1] in table
     assert report.HEAD in table
