@@ -16,8 +16,8 @@ from otel_auto_assign._job_run import JobRun
 from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign._runtime import runtime
 from otel_auto_assign._scopes import UNREAD, Scope, Spec, common_attributes, read_end
-from otel_auto_assign._spans import Place, end_span, end_spans, is_suppressed, place_in, start_span
-from otel_auto_assign.outcomes import Error, Outcome
+from otel_auto_assign._spans import Place, activate, end_span, end_spans, is_suppressed, place_in, start_span
+from otel_auto_assign.outcomes import Error, Outcome, error_of, outcome_of
 
 
 def run_around(place: Place, spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
@@ -57,7 +57,7 @@ class AttemptScope(Scope):
             end_spans(run.block_ended(attempt, error))
         else:  # outside a job, or in one that has ended: a span, and nothing that counts
             attributes: Attributes = {semconv.LATE: True} if run.ended else {}
-            end_span(Ending(self.span, attributes, None, run.clock.now()))
+            end_span(self.span, attributes, None, run.clock.now())
 
 
 def begin_attempt(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AttemptScope | None:
@@ -89,10 +89,14 @@ class _AskingScope(Scope):
     def __init__(
         self, spec: Spec, run: Run, span: Span, context: Context, place: Place, start_ns: int, *, nested: bool
     ) -> None:
+        self.spec = spec  # not by super(): this is made for every planner call of the host
+        self.run = run
+        self.span = span
         self._attempt = place.attempt
         self._start_ns = start_ns
         self._nested = nested
-        super().__init__(spec, run, span, context, place)
+        self._previous = context
+        self._context = activate(context, span, place)
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         run, span = self.run, self.span
@@ -101,34 +105,35 @@ class _AskingScope(Scope):
         if not recording and not run.recording:
             span.end(end_ns)
             return
-        outcome, error = read_end(True, self.spec, value, exception)
+        if exception is None:
+            outcome, error = outcome_of(value, self.spec.extractor, self.spec.name), None
+        else:
+            outcome, error = UNREAD, error_of(exception)
         success, reason, code = self._decided(value, outcome, error)
-        late = False
-        endings: list[Ending] = []
         with run.lock:
-            if run.ended:
-                late, end_ns = True, run.clock.now()
-            elif not self._nested:
-                child = Child(self.role, success, reason, code, outcome, error, self._start_ns, end_ns)
-                endings = run.child_ended(self._attempt, child)
-        attributes: Attributes = {semconv.SUCCESS: success, semconv.REASON_CODE: code}
-        if reason is not None:
-            attributes[semconv.REASON] = reason
+            late = run.ended
+            if late:
+                end_ns = run.clock.now()
+            child = Child(self.role, success, reason, code, outcome, error, self._start_ns, end_ns)
+            endings = [] if late or self._nested else run.child_ended(self._attempt, child)
+        end_span(span, self._attributes(child, late=late), error and (error.type, error.message), end_ns)
+        if endings:
+            end_spans(endings)
+
+    def _attributes(self, child: Child, *, late: bool) -> Attributes:
+        attributes: Attributes = {semconv.SUCCESS: child.success, semconv.REASON_CODE: child.code}
+        if child.reason is not None:
+            attributes[semconv.REASON] = child.reason
         if late:
             attributes[semconv.LATE] = True
         if (index := self._index()) is not None:
             attributes[semconv.ATTEMPT_INDEX] = index
-        if outcome.hold_id is not None:
-            attributes[semconv.HOLD_ID] = outcome.hold_id
-        self._put_details(attributes, outcome)
-        if error is None:
-            end_span(Ending(span, attributes, None, end_ns))
-        else:
-            if error.cancelled:
-                attributes[semconv.CANCELLED] = True
-            end_span(Ending(span, attributes, (error.type, error.message), end_ns))
-        if endings:
-            end_spans(endings)
+        if child.outcome.hold_id is not None:
+            attributes[semconv.HOLD_ID] = child.outcome.hold_id
+        if child.error is not None and child.error.cancelled:
+            attributes[semconv.CANCELLED] = True
+        self._put_details(attributes, child.outcome)
+        return attributes
 
     def _decided(self, value: Any, outcome: Outcome, error: Error | None) -> tuple[bool, str | None, str]:
         """Give success, the reason's text and its code; a call that raised has its message for a reason."""
@@ -161,10 +166,14 @@ class QuoteScope(_AskingScope):
 
     def _put_details(self, attributes: Attributes, outcome: Outcome) -> None:
         attributes[semconv.CACHE_HIT] = outcome.cache_hit
-        put(attributes, semconv.ALTERNATES, outcome.alternates)
-        put(attributes, semconv.STRATEGY_REQUIRE_ADJACENCY, outcome.require_adjacency)
-        put(attributes, semconv.STRATEGY_MAX_TABLES, outcome.max_tables)
-        put(attributes, semconv.CACHE_STATUS, outcome.cache_status)
+        if outcome.alternates is not None:
+            attributes[semconv.ALTERNATES] = outcome.alternates
+        if outcome.require_adjacency is not None:
+            attributes[semconv.STRATEGY_REQUIRE_ADJACENCY] = outcome.require_adjacency
+        if outcome.max_tables is not None:
+            attributes[semconv.STRATEGY_MAX_TABLES] = outcome.max_tables
+        if outcome.cache_status is not None:
+            attributes[semconv.CACHE_STATUS] = outcome.cache_status
         if self._nested:
             attributes[semconv.NESTED] = True
         if outcome.planner_stats is not None and runtime.settings.profiling:
@@ -182,18 +191,19 @@ def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Qu
     parent = context
     if not place.in_quote:
         run.asked()
-        if isinstance(run, JobRun) and run.recording:
-            attempt, endings = run.ask(
-                attempt, lambda now, common: start_span(semconv.SPAN_ATTEMPT, context, common, now)
-            )
-            if endings:
-                end_spans(endings)
+        if isinstance(run, JobRun) and run.recording and not (attempt is not None and run.ask_within(attempt)):
+            attempt, endings = _ask(run, attempt, context)
+            end_spans(endings)
             if attempt is not None and attempt is not place.attempt:
                 parent = set_span_in_context(attempt.span, context)
     start_ns = run.clock.now()
     span = start_span(semconv.SPAN_QUOTE, parent, start_attributes(run, spec, args, kwargs), start_ns)
     inside = Place(run, attempt, in_quote=True)
     return QuoteScope(spec, run, span, context, inside, start_ns, nested=place.in_quote)
+
+
+def _ask(run: JobRun, inside: Attempt | None, context: Context) -> tuple[Attempt | None, list[Ending]]:
+    return run.ask(inside, lambda now, common: start_span(semconv.SPAN_ATTEMPT, context, common, now))
 
 
 class ConfirmScope(_AskingScope):

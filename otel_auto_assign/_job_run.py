@@ -50,6 +50,15 @@ class JobRun(Run):
             endings = self._supersede(None)
             return self._opened(start, implicit=False, outer=outer), endings
 
+    def ask_within(self, inside: Attempt) -> bool:
+        """Note a quote that starts in the block of the only open attempt: the way nearly all of them take."""
+        with self.lock:
+            if self.ended or inside.ended or len(self._attempts) != 1:
+                return False
+            self._take_index(inside)
+            inside.asked()
+            return True
+
     def ask(self, inside: Attempt | None, start: StartSpan) -> tuple[Attempt | None, list[Ending]]:
         """Find the attempt of a quote that starts now, opening one where there is none; None when the job has ended."""
         with self.lock:
@@ -122,8 +131,6 @@ class JobRun(Run):
 
     def _supersede(self, by: Attempt | None) -> list[Ending]:
         """Close the attempts that only waited for a confirm: the next one has begun."""
-        if by is not None and len(self._attempts) == 1:
-            return []
         waiting = [a for a in self._attempts if a is not by and not a.busy]
         return [self._close(a, unconfirmed_is_failure=True) for a in waiting]
 

@@ -7,7 +7,7 @@ their children; it is found from any thread or task that the context reaches.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, attach, create_key, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode, set_span_in_context
@@ -41,8 +41,7 @@ def is_suppressed(context: Context) -> bool:
 
 def place_in(context: Context) -> Place:
     """Find where a call in ``context`` stands."""
-    place = context.get(_PLACE)
-    return place if isinstance(place, Place) else NOWHERE
+    return cast("Place", context.get(_PLACE, NOWHERE))
 
 
 def start_span(name: str, context: Context, attributes: Attributes, start_ns: int) -> Span:
@@ -58,9 +57,8 @@ def start_span(name: str, context: Context, attributes: Attributes, start_ns: in
     )
 
 
-def end_span(ending: Ending) -> None:
+def end_span(span: Span, attributes: Attributes, error: tuple[str, str] | None, end_ns: int) -> None:
     """End a span with all it came to. What a span processor of the host raises does not reach the application."""
-    span, attributes, error, end_ns = ending
     try:
         if span.is_recording():
             if error is not None:
@@ -76,7 +74,7 @@ def end_span(ending: Ending) -> None:
 def end_spans(endings: Iterable[Ending]) -> None:
     """End several spans in their order; one that fails does not keep the others open."""
     for ending in endings:
-        end_span(ending)
+        end_span(*ending)
 
 
 def activate(previous: Context, span: Span, place: Place | None) -> Context:

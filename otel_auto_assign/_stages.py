@@ -8,7 +8,7 @@ from typing import Any
 from opentelemetry.context import get_current
 
 from otel_auto_assign import semconv
-from otel_auto_assign._attempts import Attributes, Ending
+from otel_auto_assign._attempts import Attributes
 from otel_auto_assign._children import run_around, start_attributes
 from otel_auto_assign._guard import swallowed
 from otel_auto_assign._runs import Run
@@ -26,7 +26,7 @@ class StageScope(Scope):
         run = self.run
         with run.lock:
             end_ns, late = run.clock.now(), run.ended
-        end_span(Ending(self.span, _attributes(self.spec, late=late), _error(self.spec, exception), end_ns))
+        end_span(self.span, _attributes(self.spec, late=late), _error(self.spec, exception), end_ns)
 
 
 class StageWatch:
@@ -67,7 +67,7 @@ class StageWatch:
             end_ns, late = run.clock.now(), run.ended
         start = start_attributes(run, spec, self._args, self._kwargs)
         span = start_span(semconv.SPAN_STAGE, context, start, end_ns - elapsed_ns)
-        end_span(Ending(span, _attributes(spec, late=late), _error(spec, exception), end_ns))
+        end_span(span, _attributes(spec, late=late), _error(spec, exception), end_ns)
 
 
 def begin_stage(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StageScope | StageWatch | None:

@@ -141,22 +141,22 @@ def _made_safe(outcome: Outcome) -> Outcome:
 
 _Plan = Callable[[Any], Outcome]
 
-_KNOWN: Final = (
-    "success",
-    "hold",
-    "hold_id",
-    "holdId",
-    "reason",
-    "result",
-    "alternates",
-    "strategy",
-    "planner_stats",
-    "plannerStats",
-)
-
 
 def _from_mapping(value: Mapping[str, Any]) -> Outcome:
     return _read(value.get)
+
+
+def _from_dict(value: dict[str, Any]) -> Outcome:
+    """Read a plain dictionary by the plan of its shape: planners return the same few shapes all day."""
+    shape = tuple(value)
+    keys = _shapes.get(shape)
+    if keys is None:
+        if len(shape) > _LARGEST_SHAPE or any(len(value.keys() & spellings) > 1 for spellings in _SPELLINGS.values()):
+            return _read(value.get)  # two spellings of one fact: the first that is known counts
+        keys = tuple(next((name for name in spellings if name in value), None) for spellings in _SPELLINGS.values())
+        if len(_shapes) < _MOST_PLANS:
+            _shapes[shape] = keys
+    return _outcome(*[None if key is None else value[key] for key in keys])
 
 
 def _from_object(value: Any) -> Outcome:
@@ -182,7 +182,9 @@ def _from_awaitable(value: Any) -> Outcome:
 def _plan_for(kind: type) -> _Plan:
     """Choose how values of ``kind`` are read, once for each type."""
     plan: _Plan
-    if issubclass(kind, Mapping):
+    if kind is dict:
+        plan = _from_dict
+    elif issubclass(kind, Mapping):
         plan = _from_mapping
     elif issubclass(kind, (str, bytes, int, float, UUID)):
         plan = _from_scalar
@@ -201,30 +203,63 @@ _MOST_PLANS: Final = 256  # return types; a program that makes types without end
 _plans: dict[type, _Plan] = {}
 
 
+_SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
+    "success": ("success",),
+    "hold": ("hold", "hold_id", "holdId"),
+    "reason": ("reason",),
+    "result": ("result",),
+    "alternates": ("alternates",),
+    "cache_hit": ("cache_hit", "cacheHit"),
+    "cache_status": ("cache_status", "cacheStatus"),
+    "stats": ("planner_stats", "plannerStats"),
+    "strategy": ("strategy",),
+}
+"""What we look for, and how planners spell it; of two spellings the first that is known counts."""
+_KNOWN: Final = frozenset(spelling for spellings in _SPELLINGS.values() for spelling in spellings)
+_LARGEST_SHAPE: Final = 64  # keys
+_shapes: dict[tuple[Any, ...], tuple[str | None, ...]] = {}
+
+
 def _getter(value: Any) -> Callable[[str], Any]:
+    if type(value) is dict:  # before the abstract class, whose check costs as much as the rest
+        return value.get
     return value.get if isinstance(value, Mapping) else lambda name: getattr(value, name, None)
 
 
 def _read(get: Callable[[str], Any]) -> Outcome:
-    """Read the known names, snake case first. Written out: this runs for every planner call of the host."""
-    outcome = Outcome(success=values.safe_bool(get("success")), reason=get("reason"), result=get("result"))
-    if (hold := _first(get, "hold", "hold_id", "holdId")) is not None and hold:
+    return _outcome(*[_first(get, *spellings) for spellings in _SPELLINGS.values()])
+
+
+def _outcome(
+    success: Any,
+    hold: Any,
+    reason: Any,
+    result: Any,
+    alternates: Any,
+    cache_hit: Any,
+    cache_status: Any,
+    stats: Any,
+    strategy: Any,
+) -> Outcome:
+    outcome = Outcome(success=success if success is True or success is False else None, reason=reason, result=result)
+    if hold:
         outcome.hold = True
         outcome.hold_id = _hold_id(hold)
-    if (alternates := get("alternates")) is not None:
+    if alternates is not None:
         outcome.alternates = _count(alternates)
-    hit, status = _first(get, "cache_hit", "cacheHit"), _first(get, "cache_status", "cacheStatus")
-    if (stats := _first(get, "planner_stats", "plannerStats")) is not None:
+    if stats is not None:
         outcome.planner_stats = stats
         of_stats = _getter(stats)
-        hit = _first(of_stats, "cache_hit", "cacheHit") if hit is None else hit
-        status = _first(of_stats, "cache_status", "cacheStatus") if status is None else status
-    outcome.cache_hit = hit is True
-    outcome.cache_status = values.safe_text(status)
-    if (strategy := get("strategy")) is not None:
-        of_strategy = _getter(strategy)
-        outcome.require_adjacency = values.safe_bool(_first(of_strategy, "require_adjacency", "requireAdjacency"))
-        outcome.max_tables = values.safe_int(_first(of_strategy, "max_tables", "maxTables"))
+        cache_hit = _first(of_stats, "cache_hit", "cacheHit") if cache_hit is None else cache_hit
+        cache_status = _first(of_stats, "cache_status", "cacheStatus") if cache_status is None else cache_status
+    outcome.cache_hit = cache_hit is True
+    if cache_status is not None:
+        outcome.cache_status = values.safe_text(cache_status)
+    if strategy is not None:
+        get = _getter(strategy)
+        adjacency, tables = get("require_adjacency"), get("max_tables")
+        outcome.require_adjacency = values.safe_bool(get("requireAdjacency") if adjacency is None else adjacency)
+        outcome.max_tables = values.safe_int(get("maxTables") if tables is None else tables)
     return outcome
 
 
