@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from otel_auto_assign.settings import Settings
 
 APPLICATION_NAME: Final = "otel-auto-assign"
+CANCEL_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.05  # how long a wait for the server may overlook that its deadline was moved
 _SCHEMES: Final = ("postgresql://", "postgres://")
 _SECRETS: Final = ("password", "sslpassword")
@@ -37,6 +38,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """
 
     deadline: float = math.inf  # by time.monotonic()
+    given_up = False  # whether a statement may still run on the server
 
     def wait(
         self,
@@ -56,6 +58,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 while True:
                     remaining = self.deadline - time.monotonic()
                     if remaining <= 0:
+                        self.given_up = True
                         raise DeadlineError("the server did not answer in time")
                     ready = selector.select(min(remaining, LOOK_SECONDS))
                     if not ready:
@@ -66,6 +69,18 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         except StopIteration as end:
             result: Result = end.value
             return result
+
+    def give_up(self) -> None:
+        """Ask the server to end the statement that was given up, briefly.
+
+        Without it a statement that waits for a lock of the host's would go on waiting, one more after each retry,
+        until the server had no connection left. Not asked of a libpq before 17, which cannot do it in limited time.
+        """
+        if self.given_up and psycopg.capabilities.has_cancel_safe():
+            try:
+                self.cancel_safe(timeout=CANCEL_SECONDS)
+            except psycopg.Error:  # it cannot be reached: what it does is beyond us
+                pass
 
 
 def connect(settings: Settings) -> Connection:

@@ -73,7 +73,8 @@ class PostgresWriter:
         """Close the connection and forget what the table looked like; the next `insert` begins anew."""
         connection, self._connection, self._shape, self._statement = self._connection, None, None, None
         if connection is not None:
-            connection.deadline = time.monotonic()
+            if not self._aborted:
+                connection.give_up()
             connection.close()
 
     def abort(self) -> None:

@@ -287,6 +287,7 @@ def test_deadlines_hold_when_the_server_is_stopped(
         began = time.monotonic()
         pipeline.shutdown(0.4)
         assert time.monotonic() - began < 0.4 + GRACE
+        assert "otel-auto-assign-writer" not in {thread.name for thread in threading.enumerate()}
     accounts = pipeline.accounts()
     assert accounts.balanced
     assert (accounts.committed, accounts.pending, accounts.dropped) == (1, 0, {"shutdown": 3})
@@ -351,6 +352,17 @@ def test_shutdown_waits_for_the_hosts_lock(conn: Connection, dsn: str, pipelines
         threading.Timer(0.7, host.rollback).start()
         pipeline.shutdown(5)
     assert read(conn, "booking_id") == [(booking,)]
+
+
+@pytest.mark.usefixtures("events_table")
+def test_a_flush_does_not_wait_for_the_retry(conn: Connection, dsn: str, pipelines: Callable[..., Pipeline]) -> None:
+    """Rows that are set aside because of a lock are tried at once when somebody flushes."""
+    booking = add_parent(conn)
+    pipeline = pipelines(dsn, schedule_delay=60.0)
+    pipeline.accept(rows_of, span(booking__id=str(booking)))
+    with locked(dsn, "SELECT FROM bookings WHERE id = %s FOR UPDATE", booking):
+        assert not pipeline.flush(0.6)
+    assert pipeline.flush(5.0)
 
 
 @pytest.mark.usefixtures("events_table")

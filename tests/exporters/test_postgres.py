@@ -213,7 +213,7 @@ def test_unfit_tables_are_explained(conn: Connection, writer: Writer, shape: dic
 
 
 @pytest.mark.usefixtures("events_table")
-def test_leaves_nothing_in_the_session(conn: Connection, dsn: str) -> None:
+def test_leaves_nothing_in_the_session(dsn: str) -> None:
     """Nothing of what a statement sets outlives it, so a pooler's next client finds the session as it was."""
     made = []
 
@@ -223,10 +223,11 @@ def test_leaves_nothing_in_the_session(conn: Connection, dsn: str) -> None:
             return made[-1]
 
     writer = Kept(settings(dsn))
-    writer.write(row())
+    for _ in range(8):  # psycopg would prepare the sixth
+        writer.write(row())
     state = made[-1].execute("SELECT current_setting('application_name'), current_setting('lock_timeout')").fetchone()
     assert state == ("otel-auto-assign", "0")
-    assert conn.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
+    assert made[-1].execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
     writer.disconnect()
 
 
@@ -256,8 +257,42 @@ def test_a_silent_network_costs_the_deadline_and_no_more(dsn: str) -> None:
         began = time.monotonic()
         with pytest.raises(DeadlineError):
             writer.write(*rows)
+        assert time.monotonic() - began < 0.7
         writer.disconnect()
-        assert time.monotonic() - began < 0.8
+        assert time.monotonic() - began < 2.0  # the server is asked to end the statement, for a second at most
+
+
+@pytest.mark.usefixtures("events_table")
+def test_a_statement_given_up_is_ended_on_the_server(conn: Connection, dsn: str) -> None:
+    """A statement that waited for a lock of the host's does not stay behind, to wait beside the next one."""
+    writer = Writer(settings(dsn, statement_timeout=0.3))
+    writer.write(row())
+    with locked(dsn, "LOCK TABLE observability_events"):
+        with pytest.raises(DeadlineError):
+            writer.write(row())
+        assert conn.execute(WAITING).fetchone() == (1,)
+        writer.disconnect()
+        until(lambda: conn.execute(WAITING).fetchone() == (0,), 2)
+    assert count(conn) == 1
+
+
+def test_dangling_ids_below_a_partition_with_names_of_its_own(conn: Connection, dsn: str, schema: str) -> None:
+    """A partition that was attached has its own names of constraints; errors name those."""
+    create_events_table(conn, partitioned=True)
+    conn.execute("CREATE TABLE old (LIKE observability_events INCLUDING ALL)")
+    conn.execute(
+        "ALTER TABLE old ADD CONSTRAINT own_name FOREIGN KEY (booking_id) REFERENCES bookings (id) ON DELETE SET NULL"
+    )
+    conn.execute(
+        "ALTER TABLE observability_events ATTACH PARTITION old FOR VALUES FROM ('2020-01-01Z') TO ('2021-01-01Z')"
+    )
+    with insert_only_role(dsn, schema) as (role_dsn, _):
+        writer = Writer(settings(role_dsn))
+        with pytest.raises(psycopg.errors.ForeignKeyViolation) as caught:
+            writer.write(row(created_at=NOW.replace(year=2020), booking_id=uuid.uuid4()))
+        assert caught.value.diag.constraint_name == "own_name"
+        assert writer.dangling(caught.value) == "booking_id"
+        writer.disconnect()
 
 
 @pytest.mark.usefixtures("events_table")
