@@ -29,17 +29,26 @@ def argument_reader(function: Callable[..., Any], fixed: Given, *, inline: bool 
     a ``restaurant`` argument the id itself or have ``id``. Positions are looked up here, once for each function.
     """
     parameters = inspect.signature(function).parameters
-    direct = {field: _argument(parameters, names) for field, names in _NAMES}
+    direct: dict[str, _Get | None] = {field: _argument(parameters, names) for field, names in _NAMES}
     if inline and direct["attempt_id"] is None:
         direct["attempt_id"] = _argument(parameters, _OF_INLINE_RUN)
     booking = _argument(parameters, ("booking",))
     restaurant = _argument(parameters, ("restaurant",))
-    getters = {field: get for field, get in direct.items() if get is not None and getattr(fixed, field) is None}
-    if not getters and booking is None and restaurant is None:
+    if all(get is None for get in direct.values()) and booking is None and restaurant is None:
         return lambda _args, _kwargs: fixed
+    booking_id, restaurant_id, trigger, attempt_id = (
+        _constant(getattr(fixed, field)) if get is None or getattr(fixed, field) is not None else get
+        for field, get in direct.items()
+    )
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
-        found = fixed._replace(**{field: get(args, kwargs) for field, get in getters.items()})
+        found = Given(
+            booking_id(args, kwargs),
+            restaurant_id(args, kwargs),
+            trigger(args, kwargs),
+            attempt_id(args, kwargs),
+            fixed.status,
+        )
         if booking is not None:
             found = _with_booking(found, booking(args, kwargs))
         if restaurant is not None and found.restaurant_id is None:
@@ -49,6 +58,10 @@ def argument_reader(function: Callable[..., Any], fixed: Given, *, inline: bool 
         return found
 
     return read
+
+
+def _constant(value: object) -> _Get:
+    return lambda _args, _kwargs: value
 
 
 def _argument(parameters: Mapping[str, inspect.Parameter], names: tuple[str, ...]) -> _Get | None:

@@ -15,7 +15,7 @@ from otel_auto_assign._attempts import CONFIRM, QUOTE, Attempt, Attributes, Chil
 from otel_auto_assign._job_run import JobRun
 from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign._runtime import runtime
-from otel_auto_assign._scopes import UNREAD, Scope, Spec, common_attributes, read_end
+from otel_auto_assign._scopes import UNREAD, Scope, Spec, UnseenScope, common_attributes, read_end
 from otel_auto_assign._spans import Place, activate, end_span, end_spans, is_suppressed, place_in, start_span
 from otel_auto_assign.outcomes import Error, Outcome, error_of, outcome_of
 
@@ -101,10 +101,6 @@ class _AskingScope(Scope):
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         run, span = self.run, self.span
         end_ns = run.clock.now()
-        recording = span.is_recording()
-        if not recording and not run.recording:
-            span.end(end_ns)
-            return
         if exception is None:
             outcome, error = outcome_of(value, self.spec.extractor, self.spec.name), None
         else:
@@ -180,7 +176,12 @@ class QuoteScope(_AskingScope):
             put(attributes, semconv.PLANNER_INTERNAL, values.safe_json(outcome.planner_stats))
 
 
-def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> QuoteScope | None:
+def _unseen(place: Place, context: Context, span: Span, inside: Place) -> UnseenScope | None:
+    """Keep the place in the trace of a span that nobody records; in a run that nobody records the run's will do."""
+    return UnseenScope(context, span, inside) if place.run is None else None
+
+
+def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> QuoteScope | UnseenScope | None:
     """Start a quote; in a job it belongs to an attempt, which it opens if there is none."""
     context = get_current()
     if is_suppressed(context):
@@ -199,6 +200,8 @@ def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Qu
     start_ns = run.clock.now()
     span = start_span(semconv.SPAN_QUOTE, parent, start_attributes(run, spec, args, kwargs), start_ns)
     inside = Place(run, attempt, in_quote=True)
+    if not span.is_recording() and not run.recording:
+        return _unseen(place, context, span, inside)
     return QuoteScope(spec, run, span, context, inside, start_ns, nested=place.in_quote)
 
 
@@ -217,7 +220,7 @@ class ConfirmScope(_AskingScope):
         return value is None and outcome is not UNREAD and outcome.success is None
 
 
-def begin_confirm(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ConfirmScope | None:
+def begin_confirm(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ConfirmScope | UnseenScope | None:
     """Start a confirm; in a job it is a child of the attempt whose hold it takes."""
     context = get_current()
     if is_suppressed(context):
@@ -230,4 +233,7 @@ def begin_confirm(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         parent = set_span_in_context(attempt.span, context)
     start_ns = run.clock.now()
     span = start_span(semconv.SPAN_CONFIRM, parent, start_attributes(run, spec, args, kwargs), start_ns)
-    return ConfirmScope(spec, run, span, context, Place(run, attempt, place.in_quote), start_ns, nested=False)
+    inside = Place(run, attempt, place.in_quote)
+    if not span.is_recording() and not run.recording:
+        return _unseen(place, context, span, inside)
+    return ConfirmScope(spec, run, span, context, inside, start_ns, nested=False)

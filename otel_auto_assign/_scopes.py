@@ -85,6 +85,22 @@ class Scope:
         raise NotImplementedError
 
 
+class UnseenScope:
+    """A call whose span nobody records, in a run that nobody records: only its place in the trace is kept."""
+
+    __slots__ = ("_context", "_previous")
+
+    def __init__(self, previous: Context, span: Span, place: Place) -> None:
+        self._previous = previous
+        self._context = activate(previous, span, place)
+
+    def returned(self, value: Any) -> None:
+        """Leave the span's context; a span that is not recorded needs no end."""
+        restore(self._context, self._previous)
+
+    raised = returned
+
+
 def common_attributes(flow: str, given: Given) -> Attributes:
     """Make what a run and all its children carry; flags are read here, once."""
     trigger = values.safe_text(given.trigger) or semconv.TRIGGER_UNKNOWN

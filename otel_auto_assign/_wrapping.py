@@ -73,10 +73,7 @@ def wrap(function: Callable[..., Any], begin: Begin, spec: Spec) -> Callable[...
 def _wrap(function: Callable[..., Any], begin: Begin, spec: Spec) -> Callable[..., Any]:
     @functools.wraps(function)
     def traced(*args: Any, **kwargs: Any) -> Any:
-        if not runtime.enabled:
-            return function(*args, **kwargs)
-        scope = begin_safely(begin, spec, args, kwargs)
-        if scope is None:
+        if not runtime.enabled or (scope := begin_safely(begin, spec, args, kwargs)) is None:
             return function(*args, **kwargs)
         try:
             result = function(*args, **kwargs)
@@ -92,10 +89,7 @@ def _wrap(function: Callable[..., Any], begin: Begin, spec: Spec) -> Callable[..
 def _wrap_coroutine(function: Callable[..., Any], begin: Begin, spec: Spec) -> Callable[..., Any]:
     @functools.wraps(function)
     async def traced(*args: Any, **kwargs: Any) -> Any:
-        if not runtime.enabled:
-            return await function(*args, **kwargs)
-        scope = begin_safely(begin, spec, args, kwargs)
-        if scope is None:
+        if not runtime.enabled or (scope := begin_safely(begin, spec, args, kwargs)) is None:
             return await function(*args, **kwargs)
         try:
             result = await function(*args, **kwargs)
