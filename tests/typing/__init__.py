@@ -1,0 +1,1 @@
+"""What users' type checkers see; mypy reads it, pytest runs it."""
