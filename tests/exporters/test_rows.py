@@ -322,6 +322,15 @@ def test_the_flow_decides_about_source_and_run() -> None:
     assert [row.context.get("attemptId") for row in (job, inline, direct)] == [None, ATTEMPT_ID, None]
 
 
+def test_a_child_that_names_no_job_belongs_to_none() -> None:
+    """A row must not claim a job that no reader could find."""
+    assert types(QUOTE, JOB_ID=None, CACHE_HIT=True) == [semconv.EVENT_QUOTE]
+    context = only(QUOTE, semconv.EVENT_QUOTE, JOB_ID=None)
+    assert context["flow"] == "direct"
+    assert "job_id" not in context
+    assert types(ATTEMPT, JOB_ID=None) == []
+
+
 def test_an_inline_run_without_an_id_goes_by_its_span() -> None:
     """The application may not number its inline attempts."""
     context = only(EVERY[semconv.EVENT_INLINE_NO_HOLD], semconv.EVENT_INLINE_NO_HOLD, INLINE_ATTEMPT_ID=None)

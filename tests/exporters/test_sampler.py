@@ -89,7 +89,7 @@ def test_every_trace_by_default() -> None:
 
 
 @pytest.mark.parametrize(
-    "root", [ALWAYS_OFF, DEFAULT_OFF, ParentBasedTraceIdRatio(0.0)], ids=["off", "parent off", "ratio 0"]
+    "root", [ALWAYS_OFF, DEFAULT_OFF, ParentBasedTraceIdRatio(0.0)], ids=["off", "parent", "ratio"]
 )
 def test_what_is_dropped_is_still_recorded(root: Sampler) -> None:
     """Our spans, also below a foreign one, reach the processors with their attributes, and no exporter."""
