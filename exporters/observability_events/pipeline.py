@@ -293,7 +293,7 @@ def _no_dsn(settings: Settings) -> str | None:
 def _begin_in_child() -> None:
     for pipeline in list(_live):
         _of_the_parent.append(pipeline._writer)  # noqa: SLF001 - the module's own
-        pipeline._begin()  # noqa: SLF001
+        pipeline._begin()  # noqa: SLF001 - likewise
 
 
 def _shut_down_all() -> None:

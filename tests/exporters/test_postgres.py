@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -210,6 +211,20 @@ def test_unfit_tables_are_explained(conn: Connection, writer: Writer, shape: dic
     create_events_table(conn, **shape)
     with pytest.raises(TableUnfitError, match=message):
         writer.write(row())
+
+
+def test_what_could_cost_rows_in_silence_is_said(
+    conn: Connection, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A missing column, an id that is not unique, further unique indexes and BEFORE triggers are named in the log."""
+    caplog.set_level(logging.INFO)
+    create_events_table(conn, missing=("id", "severity"), extra="id uuid")
+    conn.execute("CREATE UNIQUE INDEX one_a_time ON observability_events (created_at)")
+    conn.execute("CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$")
+    conn.execute("CREATE TRIGGER look BEFORE INSERT ON observability_events FOR EACH ROW EXECUTE FUNCTION pass()")
+    assert writer.write(row(), row()) == 1
+    for said in ("has no column severity", "no unique index with id", "(one_a_time)", "(look)"):
+        assert caplog.text.count(said) == 1
 
 
 @pytest.mark.usefixtures("events_table")
