@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from otel_auto_assign import semconv
 from otel_auto_assign.analysis.figures import CSV_HEADER, QUESTIONS, Window, figures, statement, write_csv
 from tests.postgres import create_events_table
 
@@ -264,6 +265,24 @@ def test_the_window_has_its_start_and_not_its_end(conn: Connection) -> None:
     assert values(conn)["job_started_count"] == the("2", 2)
     moved = Window(WINDOW.start.astimezone(east), WINDOW.end.astimezone(east))
     assert values(conn, moved)["job_started_count"] == the("2", 2)
+
+
+@pytest.mark.usefixtures("events_table")
+def test_every_figure_keeps_to_the_window(conn: Connection) -> None:
+    """Rows of every type at the end of the window and before its start leave all figures empty; one inside does not."""
+    context = {"durationMs": 5, "hasHold": True, "result": "succeeded", "reasonCode": "success", "booking_ref": "b"}
+    events = [name for name, value in vars(semconv).items() if name.startswith("EVENT_") and isinstance(value, str)]
+    types = [getattr(semconv, name) for name in events] + ["booking.email_sent"]
+    for event_type in types:
+        write(conn, event_type, context, at=WINDOW.end)
+        write(conn, event_type, context, at=WINDOW.start - timedelta(microseconds=1))
+    assert {figure.value for figure in figures(conn, WINDOW, email_event_type="booking.email_sent")} == {None}
+
+    for event_type in types:
+        write(conn, event_type, context, at=WINDOW.start)
+    found = figures(conn, WINDOW, email_event_type="booking.email_sent")
+    assert [figure for figure in found if figure.value is None] == []
+    assert "reason_share_pct" in {figure.metric for figure in found}
 
 
 @pytest.mark.usefixtures("events_table")
