@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
+from opentelemetry.trace import StatusCode
+
 from otel_auto_assign import reasons, semconv
 from otel_auto_assign.values import safe_float, safe_id, safe_int, safe_text, scrub
 
 NS_PER_MS: Final = 1_000_000
-_STATUS_ERROR: Final = 2  # in the SDK's enumeration and in OTLP alike
+_ERROR_IN_OTLP: Final = 2
 
 
 class EndedSpan(Protocol):
@@ -68,16 +70,14 @@ class Facts:
     def __init__(self, span: EndedSpan) -> None:
         self.given = given = _attributes(span.attributes)
         get = given.get
-        start, end = safe_int(span.start_time), safe_int(span.end_time)
-        self.start_ns = start_ns = (end or 0) if start is None else start
-        self.end_ns = start_ns if end is None or end < start_ns else end  # a clock that stepped back: no time passed
-        self.duration_ms = round((self.end_ns - start_ns) / NS_PER_MS, 3)
+        self.start_ns, self.end_ns = start_ns, end_ns = _times(span.start_time, span.end_time)
+        self.duration_ms = round((end_ns - start_ns) / NS_PER_MS, 3)
         context, status = span.context, span.status
         self.trace_id, self.span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
         self.flow = _flow(span.name, given)
         self.late = get(semconv.LATE) is True
         self.cancelled = get(semconv.CANCELLED) is True
-        failed = getattr(status.status_code, "value", status.status_code) == _STATUS_ERROR
+        failed = status.status_code is StatusCode.ERROR or status.status_code == _ERROR_IN_OTLP
         self.raised = failed or self.cancelled or get(semconv.ERROR_TYPE) is not None
         self._message = scrub(status.description) if self.raised else ""
         self.success = not self.raised and get(semconv.SUCCESS) is True
@@ -158,6 +158,14 @@ class Facts:
     def _one_of(self, words: frozenset[str], attribute: str, otherwise: str) -> str:
         value = self.given.get(attribute)
         return value if type(value) is str and value in words else otherwise
+
+
+def _times(start: object, end: object) -> tuple[int, int]:
+    """Give start and end; where one is missing, or a clock has stepped back, no time has passed."""
+    start_ns, end_ns = safe_int(start), safe_int(end)
+    if start_ns is None:
+        start_ns = end_ns or 0
+    return start_ns, start_ns if end_ns is None or end_ns < start_ns else end_ns
 
 
 def _attributes(attributes: Mapping[str, Any] | None) -> dict[str, Any]:

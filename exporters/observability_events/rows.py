@@ -249,11 +249,8 @@ class _Shared:
 
 def _reference(given: object, key: str, context: dict[str, Any]) -> uuid.UUID | None:
     """Give an id for its column; one that the column cannot hold is kept in the context instead."""
-    text = safe_id(given)
-    if text is None:
-        return None
-    found = _uuid(text)
-    if found is None:
+    found = _uuid(given) if type(given) is str else None
+    if found is None and (text := safe_id(given)) is not None:
         context[key] = text
     return found
 
