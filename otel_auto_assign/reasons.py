@@ -82,6 +82,7 @@ class _Added:
 
     texts: tuple[tuple[str | re.Pattern[str], str], ...] = ()
     errors: tuple[tuple[type[BaseException], str], ...] = ()
+    codes: frozenset[str] = frozenset()
 
 
 _added = _Added()
@@ -150,14 +151,15 @@ def add_reason(pattern: str | re.Pattern[str] | type[BaseException], code: str) 
             f"reason code {code!r}: expected hard.<name> or transient.<name>, in a-z and single underscores"
         )
     with _adding:
+        codes = _added.codes | {code}
         if isinstance(pattern, type) and issubclass(pattern, BaseException):
-            _added = _Added(_added.texts, (*_added.errors, (pattern, code)))
+            _added = _Added(_added.texts, (*_added.errors, (pattern, code)), codes)
         elif isinstance(pattern, str):
             if not pattern.strip():
                 raise ValueError("reason pattern: an empty text would match every reason")
-            _added = _Added((*_added.texts, (pattern.lower(), code)), _added.errors)
+            _added = _Added((*_added.texts, (pattern.lower(), code)), _added.errors, codes)
         elif isinstance(pattern, re.Pattern) and isinstance(pattern.pattern, str):
-            _added = _Added((*_added.texts, (pattern, code)), _added.errors)
+            _added = _Added((*_added.texts, (pattern, code)), _added.errors, codes)
         else:
             raise TypeError(f"reason pattern {pattern!r}: expected a text, a regular expression or an exception class")
         _cache = {}
@@ -195,18 +197,17 @@ def _explained(text: object, cache: dict[str, tuple[str | None, str]]) -> tuple[
 
 
 def _of_text(text: str) -> str | None:
-    if text in CODES:
+    added = _added
+    if text in CODES or text in added.codes:
         return text
     text = text[:_READ]
     lowered = text.lower()
     for part, code in _TEXTS:
         if part in lowered:
             return code
-    for pattern, code in _added.texts:
+    for pattern, code in added.texts:
         if pattern in lowered if isinstance(pattern, str) else pattern.search(text):
             return code
-    if any(text == code for _, code in _added.texts + _added.errors):
-        return text
     return None
 
 
