@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from benchmarks.measure import Side, interleaved, thread_cpu
+from benchmarks.measure import Side, Spread, interleaved, thread_cpu
 from benchmarks.report import Goal, Result, microseconds, show_source
 from benchmarks.stage import Database, use
 from otel_auto_assign import traced_quote
 
 CALLS: Final = 20_000
 BODY_NANOSECONDS: Final = 250
-CALIBRATION_STEPS: Final = 10_000
+CALIBRATION_ROUNDS: Final = 5
+MOST_STEPS: Final = 100
 
 _steps = range(1)
 """How often the body counts; set so that the bare call takes BODY_NANOSECONDS on this machine, now."""
@@ -78,16 +79,10 @@ def side(name: str, function: Callable[[int, int], int]) -> Side:
     return Side(name, lambda: thread_cpu(calls, CALLS))
 
 
-def one_call() -> None:
-    """Call the bare function once."""
-    bare(1, 2)
-
-
 def calibrate() -> None:
-    """Choose the number of steps that makes the bare call take BODY_NANOSECONDS on this machine."""
+    """Give the body as many steps as it takes for the bare call to last BODY_NANOSECONDS on this machine, now."""
     global _steps  # noqa: PLW0603 - the body reads it as cheaply as a constant
-    _steps = range(CALIBRATION_STEPS)
-    for_all = min(thread_cpu(one_call, 1) for _ in range(21))
-    _steps = range(0)
-    without = min(side("", bare).run() for _ in range(21))
-    _steps = range(max(1, round((BODY_NANOSECONDS - without) / (for_all / CALIBRATION_STEPS))))
+    for steps in range(1, MOST_STEPS):
+        _steps = range(steps)
+        if Spread.of([side("", bare).run() for _ in range(CALIBRATION_ROUNDS)]).median >= BODY_NANOSECONDS:
+            return

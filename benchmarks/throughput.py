@@ -21,6 +21,7 @@ from otel_auto_assign import traced_quote
 ROWS: Final = 10_000
 SINGLE_ROWS: Final = 300
 ROUNDS: Final = 7
+WHAT: Final = "rows a second, ended span to COMMIT"
 COLUMNS: Final = "id, created_at, source, event_type, severity, context, restaurant_id, booking_id"
 
 
@@ -92,12 +93,14 @@ def run(db: Database) -> Iterator[Result]:
         )
         db.empty()
     processor.shutdown()
-    for against, side, goal in (
-        ("COPY FROM a file on the server, the same rows", "COPY", Goal(0.8, at_least=True)),
-        ("one autocommitted INSERT a row", "INSERT", Goal(15, at_least=True)),
+    copied, single = "COPY FROM a file on the server, the same rows", "one autocommitted INSERT a row"
+    for what, ours, against, theirs, goal in (
+        (WHAT, "pipeline", copied, "COPY", Goal(0.8, at_least=True)),
+        (WHAT, "pipeline", single, "INSERT", Goal(15, at_least=True)),
+        ("what could be reached: " + copied, "COPY", single, "INSERT", None),
     ):
-        numbers = f"{rate(measured.spread('pipeline'))} against {rate(measured.spread(side))} rows/s"
-        yield Result("rows a second, ended span to COMMIT", against, measured.ratio(side, "pipeline"), numbers, goal)
+        numbers = f"{rate(measured.spread(ours))} against {rate(measured.spread(theirs))} rows/s"
+        yield Result(what, against, measured.ratio(theirs, ours), numbers, goal)
 
 
 def rate(nanoseconds: Spread) -> str:
