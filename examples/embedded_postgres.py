@@ -130,7 +130,7 @@ class EmbeddedPostgres:
         if keeper is not None and last:
             keeper.wait()
         elif keeper is not None:
-            _outlived.append(keeper)
+            keeper.returncode = 0  # others still use the server: not ours to wait for, nor for Popen to warn about
 
     def __enter__(self) -> Self:
         return self.start()
@@ -159,10 +159,6 @@ class EmbeddedPostgres:
                 "give a data folder outside of root's home"
             )
         return folder
-
-
-_outlived: Final[list[subprocess.Popen[bytes]]] = []
-"""Keepers whose server other processes still use: kept, because a Popen that is collected while it runs warns."""
 
 
 def _bin_dir() -> Path:

@@ -77,16 +77,24 @@ def test_pieces_are_spans_until_they_are_rows(conn: Connection, dsn: str, pipeli
 def test_identity_holds_at_every_moment(conn: Connection, dsn: str, pipelines: Callable[..., Pipeline]) -> None:
     """While threads hand over and the buffer overflows, every look at the accounts finds them balanced."""
     pipeline = pipelines(dsn, buffer_size=300, batch_size=50)
-    threads = [
-        threading.Thread(target=lambda: [pipeline.accept(rows_of, span()) for _ in range(2000)]) for _ in range(3)
-    ]
+    looked = threading.Event()
+
+    def hand_over() -> None:
+        for number in range(2000):
+            pipeline.accept(rows_of, span())
+            if number == 1000:
+                looked.wait(10)
+
+    threads = [threading.Thread(target=hand_over) for _ in range(3)]
     for thread in threads:
         thread.start()
     looks = 0
     while any(thread.is_alive() for thread in threads):
         assert pipeline.accounts().balanced
         looks += 1
-    assert looks > 10
+        if looks == 20:
+            looked.set()
+    assert looks >= 20
     assert pipeline.flush(20)
     end = pipeline.accounts()
     assert end.balanced
