@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import csv
-import doctest
 import re
 import threading
 from pathlib import Path
@@ -324,10 +323,3 @@ def test_reasons_can_be_added_from_many_threads() -> None:
         stop.set()
         asking.join()
         assert [f"hard.{word}" for word in words] == [reasons.classify(word) for word in words]
-
-
-def test_the_examples_are_true() -> None:
-    """What the docstrings show is what comes out."""
-    result = doctest.testmod(reasons)
-    assert result.attempted > 0
-    assert result.failed == 0
