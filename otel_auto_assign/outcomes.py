@@ -153,10 +153,12 @@ def _from_dict(value: dict[str, Any]) -> Outcome:
     if keys is None:
         if len(shape) > _LARGEST_SHAPE or any(len(value.keys() & spellings) > 1 for spellings in _SPELLINGS.values()):
             return _read(value.get)  # two spellings of one fact: the first that is known counts
-        keys = tuple(next((name for name in spellings if name in value), None) for spellings in _SPELLINGS.values())
+        keys = tuple(
+            next((name for name in spellings if name in value), spellings[0]) for spellings in _SPELLINGS.values()
+        )
         if len(_shapes) < _MOST_PLANS:
             _shapes[shape] = keys
-    return _outcome(*[None if key is None else value[key] for key in keys])
+    return _outcome(*map(value.get, keys))
 
 
 def _from_object(value: Any) -> Outcome:
@@ -217,7 +219,7 @@ _SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
 """What we look for, and how planners spell it; of two spellings the first that is known counts."""
 _KNOWN: Final = frozenset(spelling for spellings in _SPELLINGS.values() for spelling in spellings)
 _LARGEST_SHAPE: Final = 64  # keys
-_shapes: dict[tuple[Any, ...], tuple[str | None, ...]] = {}
+_shapes: dict[tuple[Any, ...], tuple[str, ...]] = {}
 
 
 def _getter(value: Any) -> Callable[[str], Any]:
