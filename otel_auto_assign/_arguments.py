@@ -108,7 +108,10 @@ def _id_of(thing: Any, *names: str) -> Any:
 
 def _part(thing: Any, *names: str) -> Any:
     for name in names:
-        value = thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+        try:
+            value = thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+        except Exception:  # an attribute that is not loaded, and cannot be here: as good as none
+            value = None
         if value is not None:
             return value
     return None

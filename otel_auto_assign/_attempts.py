@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from opentelemetry.trace import Span
 
 from otel_auto_assign import semconv
-from otel_auto_assign.outcomes import Error, Outcome
+from otel_auto_assign.outcomes import Error
 
 AttributeValue = str | bool | int | float
 Attributes = dict[str, AttributeValue]
@@ -40,14 +40,16 @@ class Ending(NamedTuple):
 
 
 class Child(NamedTuple):
-    """A quote or confirm that has ended."""
+    """A quote or confirm that has ended; nothing of the application's own objects, which its run would keep alive."""
 
     role: str
     success: bool
     reason: str | None
     code: str
-    outcome: Outcome
     error: Error | None
+    hold_id: str | None
+    cache_hit: bool
+    alternates: int | None
     start_ns: int
     end_ns: int
 
@@ -113,6 +115,12 @@ class Attempt:
         self.planner_calls += 1
         self.quotes_running += 1
         self.running += 1
+
+    def not_asked(self) -> None:
+        """Take back a quote whose span could not be started."""
+        self.planner_calls -= 1
+        self.quotes_running -= 1
+        self.running -= 1
 
     def child_ended(self, child: Child) -> None:
         """Note what a quote or confirm came to."""
@@ -204,6 +212,6 @@ def put(attributes: Attributes, key: str, value: Any) -> None:
 
 def put_quote_facts(attributes: Attributes, quote: Child | None) -> None:
     """Set what an attempt or inline run repeats of its last quote."""
-    attributes[semconv.CACHE_HIT] = quote is not None and quote.outcome.cache_hit
+    attributes[semconv.CACHE_HIT] = quote is not None and quote.cache_hit
     if quote is not None:
-        put(attributes, semconv.ALTERNATES, quote.outcome.alternates)
+        put(attributes, semconv.ALTERNATES, quote.alternates)

@@ -11,12 +11,12 @@ from opentelemetry.context import Context, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
 from otel_auto_assign import reasons, semconv, values
-from otel_auto_assign._attempts import CONFIRM, QUOTE, Attempt, Attributes, Child, Ending, put
+from otel_auto_assign._attempts import CONFIRM, QUOTE, Attempt, Attributes, Child, put
 from otel_auto_assign._job_run import JobRun
 from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign._runtime import runtime
 from otel_auto_assign._scopes import UNREAD, Scope, Spec, UnseenScope, common_attributes, read_end
-from otel_auto_assign._spans import Place, activate, end_span, end_spans, is_suppressed, place_in, start_span
+from otel_auto_assign._spans import Asking, Place, activate, end_span, end_spans, is_suppressed, place_in, start_span
 from otel_auto_assign.outcomes import Error, Outcome, error_of, outcome_of
 
 
@@ -67,23 +67,20 @@ def begin_attempt(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         return None
     place = place_in(context)
     run = run_around(place, spec, args, kwargs)
+    start_ns = run.clock.now()
+    span = start_span(semconv.SPAN_ATTEMPT, context, start_attributes(run, spec, args, kwargs), start_ns)
     attempt: Attempt | None = None
     if isinstance(run, JobRun) and run.recording:
-        attempt, endings = run.open_attempt(
-            place.attempt, lambda now, common: start_span(semconv.SPAN_ATTEMPT, context, common, now)
-        )
+        attempt = Attempt(span, start_ns, implicit=False, outer=place.attempt)
+        attempt, endings = run.open_attempt(attempt)
         end_spans(endings)
-    if attempt is not None:
-        span = attempt.span
-    else:
-        span = start_span(semconv.SPAN_ATTEMPT, context, start_attributes(run, spec, args, kwargs), run.clock.now())
-    return AttemptScope(spec, run, span, context, Place(run, attempt, place.in_quote))
+    return AttemptScope(spec, run, span, context, Place(run, attempt, place.asking, place))
 
 
 class _AskingScope(Scope):
     """A quote's or a confirm's call."""
 
-    __slots__ = ("_attempt", "_nested", "_start_ns")
+    __slots__ = ("_asking", "_attempt", "_nested", "_start_ns")
     role: ClassVar[str]
 
     def __init__(
@@ -93,6 +90,7 @@ class _AskingScope(Scope):
         self.run = run
         self.span = span
         self._attempt = place.attempt
+        self._asking = None if nested else place.asking
         self._start_ns = start_ns
         self._nested = nested
         self._previous = context
@@ -110,13 +108,17 @@ class _AskingScope(Scope):
             late = run.ended
             if late:
                 end_ns = run.clock.now()
-            child = Child(self.role, success, reason, code, outcome, error, self._start_ns, end_ns)
+            hold_id = outcome.hold_id or self._known_hold()
+            child = Child(
+                self.role, success, reason, code, error, hold_id, outcome.cache_hit, outcome.alternates,
+                self._start_ns, end_ns,
+            )  # fmt: skip
             endings = [] if late or self._nested else run.child_ended(self._attempt, child)
-        end_span(span, self._attributes(child, late=late), error and (error.type, error.message), end_ns)
+        end_span(span, self._attributes(child, outcome, late=late), error and (error.type, error.message), end_ns)
         if endings:
             end_spans(endings)
 
-    def _attributes(self, child: Child, *, late: bool) -> Attributes:
+    def _attributes(self, child: Child, outcome: Outcome, *, late: bool) -> Attributes:
         attributes: Attributes = {semconv.SUCCESS: child.success, semconv.REASON_CODE: child.code}
         if child.reason is not None:
             attributes[semconv.REASON] = child.reason
@@ -124,11 +126,11 @@ class _AskingScope(Scope):
             attributes[semconv.LATE] = True
         if (index := self._index()) is not None:
             attributes[semconv.ATTEMPT_INDEX] = index
-        if child.outcome.hold_id is not None:
-            attributes[semconv.HOLD_ID] = child.outcome.hold_id
+        if child.hold_id is not None:
+            attributes[semconv.HOLD_ID] = child.hold_id
         if child.error is not None and child.error.cancelled:
             attributes[semconv.CANCELLED] = True
-        self._put_details(attributes, child.outcome)
+        self._put_details(attributes, outcome)
         return attributes
 
     def _decided(self, value: Any, outcome: Outcome, error: Error | None) -> tuple[bool, str | None, str]:
@@ -150,6 +152,9 @@ class _AskingScope(Scope):
     def _taken_anyway(self, value: Any, outcome: Outcome) -> bool:
         return False
 
+    def _known_hold(self) -> str | None:
+        return None
+
     def _put_details(self, attributes: Attributes, outcome: Outcome) -> None:
         """Set what only this role knows."""
 
@@ -159,6 +164,11 @@ class QuoteScope(_AskingScope):
 
     __slots__ = ()
     role = QUOTE
+
+    def _finish(self, value: Any, exception: BaseException | None) -> None:
+        if self._asking is not None:
+            self._asking.now = False
+        super()._finish(value, exception)
 
     def _put_details(self, attributes: Attributes, outcome: Outcome) -> None:
         attributes[semconv.CACHE_HIT] = outcome.cache_hit
@@ -188,25 +198,38 @@ def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Qu
         return None
     place = place_in(context)
     run = run_around(place, spec, args, kwargs)
-    attempt = place.attempt
-    parent = context
-    if not place.in_quote:
+    attributes = start_attributes(run, spec, args, kwargs)
+    attempt, parent, nested = place.attempt, context, place.in_quote
+    job = run if isinstance(run, JobRun) and run.recording and not nested else None
+    if job is not None:
+        attempt = _ask(job, attempt, context)
+        if attempt is not None and attempt is not place.attempt:
+            parent = set_span_in_context(attempt.span, context)
+    elif not nested:
         run.asked()
-        if isinstance(run, JobRun) and run.recording and not (attempt is not None and run.ask_within(attempt)):
-            attempt, endings = _ask(run, attempt, context)
-            end_spans(endings)
-            if attempt is not None and attempt is not place.attempt:
-                parent = set_span_in_context(attempt.span, context)
     start_ns = run.clock.now()
-    span = start_span(semconv.SPAN_QUOTE, parent, start_attributes(run, spec, args, kwargs), start_ns)
-    inside = Place(run, attempt, in_quote=True)
+    try:
+        span = start_span(semconv.SPAN_QUOTE, parent, attributes, start_ns)
+    except Exception:
+        if job is not None and attempt is not None:
+            end_spans(job.not_asked(attempt))
+        raise
+    inside = Place(run, attempt, place.asking if nested else Asking(), place)
     if not span.is_recording() and not run.recording:
         return _unseen(place, context, span, inside)
-    return QuoteScope(spec, run, span, context, inside, start_ns, nested=place.in_quote)
+    return QuoteScope(spec, run, span, context, inside, start_ns, nested=nested)
 
 
-def _ask(run: JobRun, inside: Attempt | None, context: Context) -> tuple[Attempt | None, list[Ending]]:
-    return run.ask(inside, lambda now, common: start_span(semconv.SPAN_ATTEMPT, context, common, now))
+def _ask(job: JobRun, inside: Attempt | None, context: Context) -> Attempt | None:
+    """Find the attempt of a quote that starts now, or open one; None when the job has ended."""
+    attempt, endings = job.ask(inside)
+    if attempt is None and not job.ended:
+        start_ns = job.clock.now()
+        span = start_span(semconv.SPAN_ATTEMPT, context, job.common, start_ns)
+        attempt, endings = job.ask_in(Attempt(span, start_ns, implicit=True))
+    if endings:
+        end_spans(endings)
+    return attempt
 
 
 class ConfirmScope(_AskingScope):
@@ -219,6 +242,10 @@ class ConfirmScope(_AskingScope):
         """A confirm that returns nothing has succeeded."""
         return value is None and outcome is not UNREAD and outcome.success is None
 
+    def _known_hold(self) -> str | None:
+        """A confirm is about the hold that its run has."""
+        return self.run.held(self._attempt)
+
 
 def begin_confirm(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ConfirmScope | UnseenScope | None:
     """Start a confirm; in a job it is a child of the attempt whose hold it takes."""
@@ -227,13 +254,18 @@ def begin_confirm(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         return None
     place = place_in(context)
     run = run_around(place, spec, args, kwargs)
+    attributes = start_attributes(run, spec, args, kwargs)
     attempt = run.confirming(place.attempt)
     parent = context
     if attempt is not None and attempt is not place.attempt:
         parent = set_span_in_context(attempt.span, context)
     start_ns = run.clock.now()
-    span = start_span(semconv.SPAN_CONFIRM, parent, start_attributes(run, spec, args, kwargs), start_ns)
-    inside = Place(run, attempt, place.in_quote)
+    try:
+        span = start_span(semconv.SPAN_CONFIRM, parent, attributes, start_ns)
+    except Exception:
+        end_spans(run.not_confirming(attempt))
+        raise
+    inside = Place(run, attempt, place.asking, place)
     if not span.is_recording() and not run.recording:
         return _unseen(place, context, span, inside)
     return ConfirmScope(spec, run, span, context, inside, start_ns, nested=False)

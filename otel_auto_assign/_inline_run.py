@@ -46,6 +46,10 @@ class InlineRun(Run):
             self._last_confirm = child
         return []
 
+    def held(self, attempt: Attempt | None) -> str | None:
+        """Give the id of the hold: the application's word, else the last quote's."""
+        return self.hold_id or (self._last_quote.hold_id if self._last_quote is not None else None)
+
     def timed_out(self) -> list[Ending]:
         """Close the run now as timed out, even while its function runs on."""
         return self._end(lambda _elapsed: (semconv.INLINE_TIMEOUT, None))
@@ -73,7 +77,7 @@ class InlineRun(Run):
         if (isinstance(exception, TimeoutError) or cancelled) and elapsed_ns >= self.timeout_ns - _EARLY_TIMER_NS:
             return semconv.INLINE_TIMEOUT, None
         if cancelled:
-            return semconv.INLINE_OPERATION_ABORTED, error if error is not None else last_error
+            return semconv.INLINE_OPERATION_ABORTED, error if error is not None and error.cancelled else last_error
         if confirm is not None and not confirm.success:
             return semconv.INLINE_CONFIRM_FAILED, confirm.error or Error(
                 semconv.ERROR_TYPE_OTHER, confirm.reason or "", confirm.code, cancelled=False
@@ -82,7 +86,7 @@ class InlineRun(Run):
             return semconv.INLINE_QUOTE_ERROR, quote.error
         if (quote is not None and not quote.success) or (exception is None and not self._asked):
             return semconv.INLINE_NO_HOLD, None
-        if exception is None and quote is not None and outcome.success is not False:
+        if exception is None and quote is not None and not outcome.reports_failure():
             return semconv.INLINE_SUCCEEDED, None
         return semconv.INLINE_OPERATION_ABORTED, error
 
@@ -105,8 +109,7 @@ class InlineRun(Run):
         if deciding is not None:
             put(attributes, semconv.REASON, deciding.reason)
         put_quote_facts(attributes, quote)
-        hold_id = self.hold_id or (quote.outcome.hold_id if quote is not None else None)
-        put(attributes, semconv.HOLD_ID, hold_id)
+        put(attributes, semconv.HOLD_ID, self.held(None))
         put(attributes, semconv.INLINE_IDEMPOTENCY_KEY, self.idempotency_key)
         if quote is not None:
             attributes[semconv.INLINE_QUOTE_DURATION_MS] = (quote.end_ns - quote.start_ns) / _NS_PER_MS

@@ -6,7 +6,7 @@ from opentelemetry.trace import Span, format_span_id
 
 from otel_auto_assign import semconv
 from otel_auto_assign._attempts import ABORTED, Adjustment, Attempt, Attributes, Child, Ending, put
-from otel_auto_assign._runs import Clock, Run, StartSpan
+from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign.outcomes import Error, Outcome
 from otel_auto_assign.values import scrub
 
@@ -16,6 +16,7 @@ class JobRun(Run):
 
     __slots__ = (
         "_attempts",
+        "_before_last",
         "_next_index",
         "_pending",
         "attempts_used",
@@ -36,59 +37,87 @@ class JobRun(Run):
         self.said_facts: Attributes = {}
         self.attempts_used = 0
         self.last: Attempt | None = None
+        self._before_last: Attempt | None = None
         self._attempts: list[Attempt] = []
         self._next_index = 0
         self._pending: tuple[bool | None, int | None] | None = None
 
     # -- attempts -------------------------------------------------------------------------------------------------
 
-    def open_attempt(self, outer: Attempt | None, start: StartSpan) -> tuple[Attempt | None, list[Ending]]:
-        """Open an attempt with a block of its own; None when the job has ended."""
+    def open_attempt(self, attempt: Attempt) -> tuple[Attempt | None, list[Ending]]:
+        """Take ``attempt``, whose block begins now, among the job's; None when the job has ended."""
         with self.lock:
             if self.ended:
                 return None, []
             endings = self._supersede(None)
-            return self._opened(start, implicit=False, outer=outer), endings
+            self._open(attempt)
+            return attempt, endings
 
-    def ask_within(self, inside: Attempt) -> bool:
-        """Note a quote that starts in the block of the only open attempt: the way nearly all of them take."""
-        with self.lock:
-            if self.ended or inside.ended or len(self._attempts) != 1:
-                return False
-            self._take_index(inside)
-            inside.asked()
-            return True
-
-    def ask(self, inside: Attempt | None, start: StartSpan) -> tuple[Attempt | None, list[Ending]]:
-        """Find the attempt of a quote that starts now, opening one where there is none; None when the job has ended."""
+    def ask(self, inside: Attempt | None) -> tuple[Attempt | None, list[Ending]]:
+        """Find the attempt of a quote that starts now; None when there is none yet, or the job has ended."""
         with self.lock:
             if self.ended:
                 return None, []
-            if inside is None or inside.ended:
-                inside = next((a for a in self._attempts if a.implicit and a.quotes_running), None)
-            endings = self._supersede(inside)
-            attempt = inside or self._opened(start, implicit=True)
-            self._take_index(attempt)
-            attempt.asked()
-            return attempt, endings
+            attempt = inside if inside is not None and not inside.ended else self._asking()
+            return attempt, self._asked(attempt) if attempt is not None else []
+
+    def ask_in(self, attempt: Attempt) -> tuple[Attempt | None, list[Ending]]:
+        """Take the implicit ``attempt``, started for a quote, unless another's has come first or the job has ended.
+
+        Its span was started without the lock: samplers and processors of the host run in there.
+        """
+        with self.lock:
+            if self.ended:
+                return None, [Ending(attempt.span, {semconv.LATE: True}, None, self.clock.now())]
+            first = self._asking()
+            if first is not None:
+                return first, [*self._asked(first), Ending(attempt.span, {}, None, self.clock.now())]
+            self._open(attempt)
+            return attempt, self._asked(attempt)
+
+    def not_asked(self, attempt: Attempt) -> list[Ending]:
+        """Take back a quote whose span could not be started; an attempt that is left without one has not asked."""
+        with self.lock:
+            attempt.not_asked()
+            if not attempt.planner_calls and attempt is self.last and attempt.last_child is None:
+                self._next_index -= 1
+                self.attempts_used -= 1
+                self.last, attempt.index = self._before_last, None
+            return [] if attempt.ended else self._close_if_over(attempt)
+
+    def held(self, attempt: Attempt | None) -> str | None:
+        """Give the id of the attempt's last hold."""
+        quote = attempt.last_quote if attempt is not None else None
+        return quote.hold_id if quote is not None else None
 
     def confirming(self, inside: Attempt | None) -> Attempt | None:
         """Find the attempt of a confirm: the one around it, else the last that holds."""
         with self.lock:
             if self.ended:
                 return None
-            if inside is None or inside.ended:
-                held = (a for a in reversed(self._attempts) if a.last_quote is not None and a.last_quote.success)
-                inside = next(held, None)
-            if inside is not None:
-                inside.running += 1
-            return inside
+            attempt = inside if inside is not None and not inside.ended else None
+            if attempt is None or not attempt.planner_calls:  # one that never asked holds nothing
+                holding = (a for a in reversed(self._attempts) if a.last_quote is not None and a.last_quote.success)
+                attempt = next(holding, attempt)
+            if attempt is not None:
+                attempt.running += 1
+            return attempt
+
+    def not_confirming(self, attempt: Attempt | None) -> list[Ending]:
+        """Let the attempt wait for no confirm that has no span."""
+        if attempt is None:
+            return []
+        with self.lock:
+            attempt.running -= 1
+            return [] if attempt.ended else self._close_if_over(attempt)
 
     def child_ended(self, attempt: Attempt | None, child: Child) -> list[Ending]:
         """Count it for its attempt, which may be over by that."""
         if attempt is None or attempt.ended:
             return []
         attempt.child_ended(child)
+        if child.error is not None:
+            self._take_index(attempt)
         return self._close_if_over(attempt)
 
     def block_ended(self, attempt: Attempt, error: Error | None) -> list[Ending]:
@@ -113,21 +142,28 @@ class JobRun(Run):
         """Use up the first index."""
         self._next_index = max(self._next_index, 1)
 
-    def _opened(self, start: StartSpan, *, implicit: bool, outer: Attempt | None = None) -> Attempt:
-        now = self.clock.now()
-        attempt = Attempt(start(now, self.common), now, implicit=implicit, outer=outer)
+    def _open(self, attempt: Attempt) -> None:
         if self._pending is not None:
             attempt.adjustment = Adjustment(*self._pending, self.max_attempts)
             self._pending = None
         self._attempts.append(attempt)
-        return attempt
+
+    def _asking(self) -> Attempt | None:
+        """Find the implicit attempt whose quote still runs: one that starts now joins it."""
+        return next((a for a in self._attempts if a.implicit and a.quotes_running), None)
+
+    def _asked(self, attempt: Attempt) -> list[Ending]:
+        endings = self._supersede(attempt) if len(self._attempts) > 1 else []
+        self._take_index(attempt)
+        attempt.asked()
+        return endings
 
     def _take_index(self, attempt: Attempt) -> None:
         if attempt.index is None:
             attempt.index = self._next_index
             self._next_index += 1
             self.attempts_used += 1
-            self.last = attempt
+            self._before_last, self.last = self.last, attempt
 
     def _supersede(self, by: Attempt | None) -> list[Ending]:
         """Close the attempts that only waited for a confirm: the next one has begun."""
@@ -152,7 +188,7 @@ class JobRun(Run):
                 return []
             self.ended = True
             end_ns = self.clock.now()
-            reports_failure = outcome.success is False or self._named(outcome) not in (None, semconv.RESULT_SUCCEEDED)
+            reports_failure = outcome.reports_failure() or self._named(outcome) not in (None, semconv.RESULT_SUCCEEDED)
             endings = []
             for attempt in list(self._attempts):
                 attempt.until_ns = end_ns if attempt.busy else attempt.until_ns
@@ -173,10 +209,7 @@ class JobRun(Run):
 
     def _named(self, outcome: Outcome) -> str | None:
         """Give the result that the application named, by a word to us or in what it returned."""
-        if self.said is not None:
-            return self.said
-        named = outcome.result
-        return named if isinstance(named, str) and named in semconv.RESULTS_OF_JOBS else None
+        return self.said if self.said is not None else outcome.named_result()
 
     def _result(self, outcome: Outcome, error: Error | None) -> str:
         if error is not None:

@@ -16,14 +16,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
 from opentelemetry.trace import Span
 
 from otel_auto_assign._attempts import Attempt, Attributes, Child, Ending
-
-StartSpan = Callable[[int, Attributes], Span]
-"""Starts a span at Unix nanoseconds with the attributes that all children of the run carry."""
 
 
 class Clock:
@@ -57,9 +53,17 @@ class Run:
     def asked(self) -> None:
         """Note that a quote has started."""
 
+    def held(self, attempt: Attempt | None) -> str | None:
+        """Give the id of the hold that a confirm is about, as far as it is known."""
+        return None
+
     def confirming(self, inside: Attempt | None) -> Attempt | None:
         """Find the attempt of a confirm that starts now; None where there are no attempts."""
         return None
+
+    def not_confirming(self, attempt: Attempt | None) -> list[Ending]:
+        """Take back a confirm whose span could not be started. Gives what that closes."""
+        return []
 
     def child_ended(self, attempt: Attempt | None, child: Child) -> list[Ending]:
         """Count a child that ended in time; called under the lock. Gives what it closes."""

@@ -7,6 +7,7 @@ are safe to call from the host's code: nothing leaves them but an error under ``
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.context import Context, get_current
@@ -19,7 +20,7 @@ from otel_auto_assign._inline_run import InlineRun
 from otel_auto_assign._job_run import JobRun
 from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign._runtime import runtime
-from otel_auto_assign._spans import Place, activate, end_spans, is_suppressed, restore, start_span
+from otel_auto_assign._spans import Place, activate, end_span, end_spans, is_suppressed, place_in, restore, start_span
 from otel_auto_assign.flags import flag_attributes, flags_in_force
 from otel_auto_assign.outcomes import Error, Extractor, Outcome, error_of, outcome_of
 
@@ -71,7 +72,7 @@ class Scope:
             restore(self._context, self._previous)
             self._finish(value, None)
         except Exception as failure:
-            swallowed(f"finishing {self.spec.name}", failure)
+            self._failed(failure)
 
     def raised(self, exception: BaseException) -> None:
         """End the span after ``exception`` left the call, which the caller raises again itself."""
@@ -79,10 +80,16 @@ class Scope:
             restore(self._context, self._previous)
             self._finish(None, exception)
         except Exception as failure:
-            swallowed(f"finishing {self.spec.name}", failure)
+            self._failed(failure)
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         raise NotImplementedError
+
+    def _failed(self, failure: Exception) -> None:
+        """End the span all the same after a fault of ours: a job has its summary, an inline run its terminal."""
+        if self.span.is_recording():
+            end_span(self.span, {}, (semconv.ERROR_TYPE_OTHER, ""), self.run.clock.now())
+        swallowed(f"finishing {self.spec.name}", failure)
 
 
 class UnseenScope:
@@ -101,9 +108,14 @@ class UnseenScope:
     raised = returned
 
 
+def said(word: object) -> str | None:
+    """Give a word of the application's; anything but a text or a member of an enumeration says nothing."""
+    return values.scrub(word, values.TEXT_LIMIT) if isinstance(word, (str, Enum)) else None
+
+
 def common_attributes(flow: str, given: Given) -> Attributes:
     """Make what a run and all its children carry; flags are read here, once."""
-    trigger = values.safe_text(given.trigger) or semconv.TRIGGER_UNKNOWN
+    trigger = said(given.trigger) or semconv.TRIGGER_UNKNOWN
     common: Attributes = {semconv.FLOW: flow, semconv.TRIGGER: trigger}
     common.update(flag_attributes(flags_in_force(runtime.flag_provider)))
     put(common, semconv.BOOKING_ID, values.safe_id(given.booking_id))
@@ -131,11 +143,11 @@ def begin_job(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JobS
     given = spec.read(args, kwargs)
     common = common_attributes(semconv.FLOW_JOB, given)
     at_start = dict(common)
-    put(at_start, semconv.BOOKING_STATUS, values.safe_text(given.status))
+    put(at_start, semconv.BOOKING_STATUS, said(given.status))
     put(at_start, semconv.INLINE_ATTEMPT_ID, values.safe_id(given.attempt_id))
     span = start_span(semconv.SPAN_JOB, context, at_start, clock.start_ns)
     run = JobRun(span, clock, common, spec.max_attempts)
-    return JobScope(spec, run, span, context, Place(run, attempt=None, in_quote=False))
+    return JobScope(spec, run, span, context, Place(run, None, None, place_in(context)))
 
 
 class InlineScope(Scope):
@@ -162,7 +174,7 @@ def begin_inline(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> I
     run = InlineRun(span, clock, common, values.safe_id(given.attempt_id), timeout_s)
     if run.recording:
         span.set_attribute(semconv.INLINE_ATTEMPT_ID, run.common[semconv.INLINE_ATTEMPT_ID])
-    return InlineScope(spec, run, span, context, Place(run, attempt=None, in_quote=False))
+    return InlineScope(spec, run, span, context, Place(run, None, None, place_in(context)))
 
 
 def read_end(recording: bool, spec: Spec, value: Any, exception: BaseException | None) -> tuple[Outcome, Error | None]:

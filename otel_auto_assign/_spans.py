@@ -23,15 +23,30 @@ _PLACE: Final = create_key("auto_assign")
 _SUPPRESS_PLAIN: Final = "suppress_instrumentation"  # what instrumentations set before the key above existed
 
 
+class Asking:
+    """Whether a quote still runs: a task that it left behind is inside it no more."""
+
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now = True
+
+
 class Place(NamedTuple):
-    """Where a call stands: in which run, in the block of which attempt, and whether inside a quote."""
+    """Where a call stands: in which run, in the block of which attempt, in which quote, and in which place around."""
 
     run: Run | None
     attempt: Attempt | None
-    in_quote: bool
+    asking: Asking | None
+    outer: Place | None
+
+    @property
+    def in_quote(self) -> bool:
+        """Tell whether the call is inside a quote."""
+        return self.asking is not None and self.asking.now
 
 
-NOWHERE: Final = Place(run=None, attempt=None, in_quote=False)
+NOWHERE: Final = Place(run=None, attempt=None, asking=None, outer=None)
 
 
 def is_suppressed(context: Context) -> bool:
@@ -91,7 +106,17 @@ def restore(context: Context, previous: Context) -> None:
     """Make current again what was before ``context``, which ``activate`` gave.
 
     A token could be used only in the contextvars context it came from, and OpenTelemetry logs an error where a
-    coroutine is closed in another. So the former context is set again, and only where ours is still current.
+    coroutine is closed in another. So the former context is set again: where ours is current, or what somebody left
+    behind on top of it (an attach without its detach, a suspended generator), which would else outlive the run.
     """
-    if get_current() is context:
+    current = get_current()
+    if current is context or _stands_on(current, context):
         attach(previous)
+
+
+def _stands_on(current: Context, context: Context) -> bool:
+    ours: Place | None = place_in(context)
+    place: Place | None = place_in(current)
+    while place is not None and place is not ours:
+        place = place.outer
+    return place is not None and place is not NOWHERE

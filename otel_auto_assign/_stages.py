@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry.context import get_current
 
-from otel_auto_assign import semconv
+from otel_auto_assign import semconv, values
 from otel_auto_assign._attempts import Attributes
 from otel_auto_assign._children import run_around, start_attributes
 from otel_auto_assign._guard import swallowed
@@ -50,10 +50,9 @@ class StageWatch:
 
     def _ended(self, exception: BaseException | None) -> None:
         elapsed_ns = time.perf_counter_ns() - self._start_ns
-        if elapsed_ns <= _threshold_s(self._spec) * 1e9:
-            return
         try:
-            self._slow(elapsed_ns, exception)
+            if elapsed_ns > _threshold_s(self._spec) * 1e9:
+                self._slow(elapsed_ns, exception)
         except Exception as failure:
             swallowed(f"finishing {self._spec.name}", failure)
 
@@ -87,7 +86,10 @@ def _threshold_s(spec: Spec) -> float:
 
 
 def _attributes(spec: Spec, *, late: bool) -> Attributes:
-    attributes: Attributes = {semconv.STAGE_NAME: spec.name, semconv.STAGE_THRESHOLD_MS: _threshold_s(spec) * 1e3}
+    attributes: Attributes = {
+        semconv.STAGE_NAME: values.scrub(spec.name, values.TEXT_LIMIT),
+        semconv.STAGE_THRESHOLD_MS: _threshold_s(spec) * 1e3,
+    }
     if late:
         attributes[semconv.LATE] = True
     return attributes

@@ -18,8 +18,9 @@ Booking and restaurant ids come from the arguments named ``booking_id``, ``resta
 
 from __future__ import annotations
 
-import math
+import asyncio
 from collections.abc import Callable
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Final, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
@@ -33,10 +34,25 @@ from otel_auto_assign._stages import begin_stage
 from otel_auto_assign._wrapping import Begin, CallScope, begin_safely, check_supported, wrap
 from otel_auto_assign.handles import Handle, InlineHandle, JobHandle
 from otel_auto_assign.outcomes import Extractor
+from otel_auto_assign.settings import MOST_SECONDS
+from otel_auto_assign.values import safe_float
+
+_MOST_ATTEMPTS: Final = 1_000_000
 
 P = ParamSpec("P")
 R = TypeVar("R")
 H = TypeVar("H", bound=Handle)
+
+
+_Owner = tuple[int, int]
+
+
+def _owner() -> _Owner:
+    """Tell threads and tasks apart."""
+    try:
+        return get_ident(), id(asyncio.current_task())
+    except RuntimeError:  # no event loop runs in this thread
+        return get_ident(), 0
 
 
 class _Role(NamedTuple, Generic[H]):
@@ -51,7 +67,7 @@ class _Role(NamedTuple, Generic[H]):
 class Traced(Generic[H]):
     """One decorator with its options: call it with a function, or enter it around a block.
 
-    A block that is entered again before it is left (recursion) has a span each time; use one object a thread or task.
+    One object may be entered again before it is left, by recursion, and from several threads and tasks.
     """
 
     __slots__ = ("_entered", "_given", "_name", "_options", "_role")
@@ -61,7 +77,7 @@ class Traced(Generic[H]):
         self._given = given
         self._name = name
         self._options = options
-        self._entered: list[tuple[CallScope | None, H]] = []
+        self._entered: list[tuple[_Owner, CallScope | None, H]] = []
 
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
         """Decorate ``function``.
@@ -83,20 +99,28 @@ class Traced(Generic[H]):
             spec = Spec(self._name or role.decorator, lambda _args, _kwargs: given, **self._options)
             scope = begin_safely(role.begin, spec, (), {})
         handle = role.handle(scope)
-        self._entered.append((scope, handle))
+        self._entered.append((_owner(), scope, handle))
         return handle
 
     def __exit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End the span; an exception goes on as it came."""
-        scope, handle = self._entered.pop()
-        if scope is None:
+        _, scope, handle = self._leave() or (None, None, None)
+        if scope is None or handle is None:
             return
         if exception is not None:
             scope.raised(exception)
         else:
             scope.returned(handle._value)  # noqa: SLF001 - handle and decorator are one thing to the user
+
+    def _leave(self) -> tuple[_Owner, CallScope | None, H] | None:
+        """Find what this thread or task entered last; a coroutine closed elsewhere leaves what was entered last."""
+        entered, owner = self._entered, _owner()
+        for place in range(len(entered) - 1, -1, -1):
+            if entered[place][0] == owner:
+                return entered.pop(place)
+        return entered.pop() if entered else None
 
     async def __aenter__(self) -> H:
         """Start the span and give the block's handle."""
@@ -179,8 +203,8 @@ def traced_job(
         TypeError: if ``function`` cannot be wrapped.
         ValueError: if ``max_attempts`` is negative.
     """
-    if max_attempts is not None and max_attempts < 0:
-        raise ValueError(f"traced_job(max_attempts={max_attempts!r}): must be zero or more")
+    if max_attempts is not None and not (type(max_attempts) is int and 0 <= max_attempts <= _MOST_ATTEMPTS):
+        raise ValueError(f"traced_job(max_attempts={max_attempts!r}): must be a whole number, zero or more")
     given = Given(booking_id, restaurant_id, trigger, inline_attempt_id, status)
     return _traced(_JOB, function, given, extractor=extractor, max_attempts=max_attempts)
 
@@ -223,10 +247,11 @@ def traced_inline(
         TypeError: if ``function`` cannot be wrapped.
         ValueError: if ``timeout`` is not above zero.
     """
-    if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
+    seconds = safe_float(timeout)
+    if timeout is not None and not (seconds is not None and 0 < seconds <= MOST_SECONDS):
         raise ValueError(f"traced_inline(timeout={timeout!r}): must be a number of seconds above zero")
     given = Given(booking_id, restaurant_id, trigger, attempt_id)
-    return _traced(_INLINE, function, given, extractor=extractor, timeout_s=timeout)
+    return _traced(_INLINE, function, given, extractor=extractor, timeout_s=seconds)
 
 
 @overload
@@ -318,8 +343,9 @@ def traced_stage(
         TypeError: if the function cannot be wrapped.
         ValueError: if ``threshold`` is negative.
     """
-    if threshold is not None and not (math.isfinite(threshold) and threshold >= 0):
+    seconds = safe_float(threshold)
+    if threshold is not None and not (seconds is not None and 0 <= seconds <= MOST_SECONDS):
         raise ValueError(f"traced_stage(threshold={threshold!r}): must be a number of seconds, zero or more")
     if function_or_name is None or isinstance(function_or_name, str):
-        return _traced(_STAGE, None, Given(), name=function_or_name, threshold_s=threshold)
-    return _traced(_STAGE, function_or_name, Given(), threshold_s=threshold)
+        return _traced(_STAGE, None, Given(), name=function_or_name, threshold_s=seconds)
+    return _traced(_STAGE, function_or_name, Given(), threshold_s=seconds)

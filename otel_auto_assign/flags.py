@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
 from otel_auto_assign import semconv
 from otel_auto_assign._guard import swallowed
 from otel_auto_assign.settings import ENV_FLAG_PLANNER_CACHE, ENV_FLAG_RETRY_POLICY_V2, parse_bool
@@ -75,8 +77,9 @@ def flags_in_force(provider: FlagProvider | None) -> Flags:
     if provider is None:
         return flags_from_environment()
     try:
-        flags = provider()
-        if not isinstance(flags, Flags):
+        with suppress_instrumentation():  # a provider that calls a traced function would ask itself without end
+            flags = provider()
+        if type(flags) is not Flags:
             raise TypeError(f"expected Flags, got {type(flags).__name__}")
         if not (type(flags.retry_policy_v2) is bool and type(flags.planner_cache) is bool and flags.source in _SOURCES):
             raise TypeError(f"expected two booleans and a source of {sorted(_SOURCES)}, got {flags!r}")

@@ -17,6 +17,7 @@ from otel_auto_assign._attempts import Attributes, put
 from otel_auto_assign._guard import swallowed
 from otel_auto_assign._inline_run import InlineRun
 from otel_auto_assign._job_run import JobRun
+from otel_auto_assign._scopes import said
 from otel_auto_assign._spans import end_spans, place_in
 
 P = ParamSpec("P")
@@ -64,7 +65,7 @@ class JobHandle(Handle):
         self._tell(
             {
                 semconv.JOB_RESTAURANT_ID: values.safe_id(restaurant_id),
-                semconv.JOB_BOOKING_STATUS: values.safe_text(status),
+                semconv.JOB_BOOKING_STATUS: said(status),
             }
         )
 
@@ -73,7 +74,7 @@ class JobHandle(Handle):
         """Say how many attempts the job may make."""
         number = values.safe_int(attempts)
         run = self._run
-        if run is not None and number is not None:
+        if run is not None and number is not None and number >= 0:
             with run.lock:
                 run.max_attempts = number
 
@@ -121,7 +122,7 @@ class JobHandle(Handle):
         )
         with run.lock:
             run.skip_initial()
-            if allowed is not None:
+            if allowed is not None and allowed >= 0:
                 run.max_attempts = allowed
         if allowed == 0:
             self._say(semconv.RESULT_SKIPPED, {})
@@ -130,8 +131,9 @@ class JobHandle(Handle):
     def adjust(self, *, require_adjacency: bool | None = None, max_tables: int | None = None) -> None:
         """Say how the attempt around the call, else the next one, was changed after an inline time-out."""
         if self._run is not None:
+            place = place_in(get_current())
             self._run.adjust(
-                place_in(get_current()).attempt,
+                place.attempt if place.run is self._run else None,
                 require_adjacency=values.safe_bool(require_adjacency),
                 max_tables=values.safe_int(max_tables),
             )
@@ -143,7 +145,7 @@ class JobHandle(Handle):
             {
                 semconv.INLINE_ATTEMPT_ID: values.safe_id(attempt_id),
                 semconv.INLINE_REASON: reasons.explain(reason)[0],
-                semconv.INLINE_TRIGGER: values.safe_text(trigger),
+                semconv.INLINE_TRIGGER: said(trigger),
             }
         )
 

@@ -9,13 +9,15 @@ or camel case. Anything else is read by an extractor of the user's, a callable t
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
-from otel_auto_assign import reasons, values
+from otel_auto_assign import reasons, semconv, values
 from otel_auto_assign._guard import swallowed
 
 
@@ -49,6 +51,15 @@ class Outcome:
     planner_stats: object = None
     result: str | None = None
 
+    def named_result(self) -> str | None:
+        """Give the job's result that the value names, if it is one of the contract's words."""
+        named = self.result
+        return named if type(named) is str and named in semconv.RESULTS_OF_JOBS else None
+
+    def reports_failure(self) -> bool:
+        """Tell whether the value says that the job or inline run came to nothing."""
+        return self.success is False or self.named_result() not in (None, semconv.RESULT_SUCCEEDED)
+
     def succeeded(self) -> bool:
         """Tell whether a quote of this outcome gave a hold, or a confirm was taken."""
         return self.success if self.success is not None else self.hold or self.hold_id is not None
@@ -78,18 +89,32 @@ class Error(NamedTuple):
     cancelled: bool
 
 
-CANCELLATIONS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
+CANCELLATIONS: Final = (
+    asyncio.CancelledError,
+    concurrent.futures.CancelledError,
+    GeneratorExit,
+    KeyboardInterrupt,
+    SystemExit,
+)
 """What ends a call from outside: counted as cancelled, never as an error."""
 
 
 def error_of(exception: BaseException) -> Error:
-    """Describe ``exception`` in safe words: qualified name, scrubbed message, reason code."""
-    return Error(
-        values.qualified_name(type(exception)),
-        values.scrub(exception),
-        reasons.classify_exception(exception),
-        isinstance(exception, CANCELLATIONS),
-    )
+    """Describe ``exception`` in safe words: qualified name, scrubbed message, reason code; never raises."""
+    try:
+        cancelled = _is_cancellation(exception)
+        code = semconv.CODE_ABORT if cancelled else reasons.classify_exception(exception)
+        return Error(values.qualified_name(type(exception)), values.scrub(exception), code, cancelled)
+    except Exception as failure:
+        swallowed("reading an exception", failure)
+        return Error(semconv.ERROR_TYPE_OTHER, "", semconv.CODE_UNKNOWN, cancelled=False)
+
+
+def _is_cancellation(exception: BaseException) -> bool:
+    """Tell whether ``exception`` came from outside; of a group, whether all of it did."""
+    if isinstance(exception, BaseExceptionGroup):
+        return all(_is_cancellation(inner) for inner in exception.exceptions)
+    return isinstance(exception, CANCELLATIONS)
 
 
 def outcome_of(value: Any, extractor: Extractor | None, place: str) -> Outcome:
@@ -156,7 +181,9 @@ def _from_dict(value: dict[str, Any]) -> Outcome:
         keys = tuple(
             next((name for name in spellings if name in value), spellings[0]) for spellings in _SPELLINGS.values()
         )
-        if len(_shapes) < _MOST_PLANS:
+        if all(type(key) is str for key in shape):  # any other key would be kept alive by the cache
+            if len(_shapes) >= _MOST_PLANS:
+                _shapes.clear()
             _shapes[shape] = keys
     return _outcome(*map(value.get, keys))
 
@@ -225,7 +252,16 @@ _shapes: dict[tuple[Any, ...], tuple[str, ...]] = {}
 def _getter(value: Any) -> Callable[[str], Any]:
     if type(value) is dict:  # before the abstract class, whose check costs as much as the rest
         return value.get
-    return value.get if isinstance(value, Mapping) else lambda name: getattr(value, name, None)
+    return value.get if isinstance(value, Mapping) else functools.partial(_attribute, value)
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """Give what an object says; a method says nothing, nor does an attribute that raises (one not loaded, say)."""
+    try:
+        found = getattr(value, name, None)
+    except Exception:
+        return None
+    return None if callable(found) else found
 
 
 def _read(get: Callable[[str], Any]) -> Outcome:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -40,13 +39,17 @@ def parse_bool(text: str) -> bool:
     raise ValueError("expected true or false")
 
 
+MOST_SECONDS: Final = 1e9
+"""No time-out is longer: thirty years, and far from where nanoseconds no longer fit 64 bits."""
+
+
 def _positive(value: float) -> None:
-    if not math.isfinite(value) or value <= 0:
+    if not 0 < value <= MOST_SECONDS:
         raise ValueError("must be a finite number above zero")
 
 
 def _not_negative(value: float) -> None:
-    if not math.isfinite(value) or value < 0:
+    if not 0 <= value <= MOST_SECONDS:
         raise ValueError("must be a finite number, zero or more")
 
 

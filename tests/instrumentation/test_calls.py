@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import inspect
 import pickle
+import threading
 import uuid
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +129,11 @@ def test_what_cannot_be_wrapped_is_refused(traced: Any, what: Any, words: str) -
     [
         lambda: traced_inline(timeout=0),
         lambda: traced_inline(timeout=float("nan")),
+        lambda: traced_inline(timeout=1e300),
         lambda: traced_job(max_attempts=-1),
+        lambda: traced_job(max_attempts=2**70),
+        lambda: traced_job(max_attempts=2.5),  # type: ignore[call-overload]
+        lambda: traced_job(max_attempts=True),
         lambda: traced_stage("x", threshold=-0.1),
     ],
 )
@@ -149,6 +157,7 @@ BOOKING = SimpleNamespace(id=uuid.UUID(int=5), restaurant_id=9, status="pending"
         (lambda booking: None, lambda f: f("b"), ("b", None)),
         (lambda booking, restaurant_id: None, lambda f: f(BOOKING, "mine"), (str(BOOKING.id), "mine")),
         (lambda restaurant, **rest: None, lambda f: f(SimpleNamespace(id="r"), booking_id="b"), ("b", "r")),
+        (lambda restaurant: None, lambda f: f("r"), (None, "r")),
         (lambda *args: None, lambda f: f("b"), (None, None)),
         (lambda booking_id: None, lambda f: f(None), (None, None)),
         (lambda booking_id: None, lambda f: f(object()), (None, None)),
@@ -171,9 +180,14 @@ def test_status_trigger_and_inline_attempt_come_from_arguments_too(recorder: Rec
     @traced_job(trigger="fixed")
     def other(booking: Any, trigger: str) -> None: ...
 
+    @traced_job(status="fixed")
+    def third(booking: Any, attempt_id: str) -> None: ...
+
     job(BOOKING, inline_attempt_id="i-1")
     other(BOOKING, "argument")
-    first, second = recorder.all("job")
+    third(BOOKING, "not an inline run's")
+    first, second, last = recorder.all("job")
+    assert (last["booking.status"], last["inline.attempt_id"]) == ("fixed", None)
     assert (first["booking.status"], first["trigger"], first["inline.attempt_id"]) == ("pending", "cron", "i-1")
     assert second["trigger"] == "fixed"
 
@@ -200,3 +214,51 @@ def test_a_wrong_call_raises_what_it_always_raised(recorder: Recorder) -> None:
     with pytest.raises(TypeError, match="missing 1 required positional argument"):
         decorated()
     assert recorder.one("quote").failed
+
+
+def test_decimals_are_numbers_of_seconds(recorder: Recorder) -> None:
+    """As thresholds and time-outs."""
+    with traced_inline(timeout=Decimal("2.5")), traced_stage("s", threshold=Decimal(30)):  # type: ignore[call-overload]
+        pass
+    assert recorder.inline["inline.timeout_ms"] == 2500
+
+
+def test_one_object_serves_threads_and_tasks_at_once(recorder: Recorder) -> None:
+    """Each leaves what it entered itself."""
+    attempt = traced_attempt()
+    both_inside = threading.Barrier(2)
+
+    @traced_job
+    def job(booking_id: str) -> None:
+        with attempt:
+            both_inside.wait(5)
+            picklable()
+            if booking_id == "bad":
+                raise ValueError(booking_id)
+        picklable()
+
+    def run(booking_id: str) -> None:
+        with contextlib.suppress(ValueError):
+            job(booking_id)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in ("good", "bad")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    results = {j["booking.id"]: (j["job.result"], j["job.attempts_used"]) for j in recorder.all("job")}
+    assert results == {"good": ("succeeded", 2), "bad": ("error", 1)}
+
+    async def task(name: str) -> None:
+        with attempt:
+            await asyncio.sleep(0.01 if name == "first" else 0)
+            with traced_quote(booking_id=name):
+                pass
+
+    async def tasks() -> None:
+        await asyncio.gather(task("first"), task("second"))
+
+    asyncio.run(tasks())
+    parents = {q["booking.id"]: q.parent for q in recorder.all("quote") if q["booking.id"] in {"first", "second"}}
+    assert len(set(parents.values())) == 2
+    attempt.__exit__(None, None, None)  # once too often: nothing to leave

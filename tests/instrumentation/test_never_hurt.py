@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
+import threading
 import time
+import weakref
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.context import Context, attach, detach, get_current, set_value
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, SamplingResult
@@ -15,7 +21,6 @@ from opentelemetry.trace import NoOpTracerProvider
 from otel_auto_assign import (
     Flags,
     _guard,
-    _spans,
     configure,
     current_inline,
     current_job,
@@ -27,8 +32,9 @@ from otel_auto_assign import (
     traced_quote,
     traced_stage,
 )
+from otel_auto_assign._spans import NOWHERE, place_in
 from tests.instrumentation.recording import Recorder
-from tests.instrumentation.test_job_rules import HOLD, confirm, quote, run_job
+from tests.instrumentation.test_job_rules import HOLD, NO_TABLES, confirm, quote, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,6 +177,9 @@ def test_suppress_instrumentation_is_honoured(recorder: Recorder) -> None:
         assert whole_job() == (HOLD, None)
         with traced_inline() as handle:
             handle.timed_out()
+    token = attach(set_value("suppress_instrumentation", True))  # its name before it had a key
+    whole_job()
+    detach(token)
     assert recorder.ended == []
 
 
@@ -283,15 +292,253 @@ def test_a_clock_that_steps_back_makes_no_negative_span(recorder: Recorder, monk
 
 
 def test_the_context_is_left_alone_where_it_is_not_ours() -> None:
-    """Somebody who changed it meanwhile keeps their change."""
-    from opentelemetry.context import attach, get_current, set_value
-
+    """Somebody who replaced it meanwhile keeps what they set."""
     before = get_current()
-    scope = traced_quote()
-    scope.__enter__()
-    theirs = set_value("theirs", 1)
-    attach(theirs)
-    scope.__exit__(None, None, None)
+    with traced_quote():
+        theirs = set_value("theirs", 1, Context())
+        attach(theirs)
     assert get_current() is theirs
     attach(before)
-    assert _spans.place_in(get_current()) is _spans.NOWHERE
+
+
+def test_what_is_left_behind_on_our_context_does_not_outlive_the_run(recorder: Recorder) -> None:
+    """An attach without its detach, and a suspended generator, would poison the thread for every later call."""
+    left: list[Any] = []
+
+    def attempts() -> Any:
+        with traced_attempt():
+            yield
+
+    def body() -> None:
+        attach(set_value("tenant", 1))
+        left.append(attempts())
+        next(left[0])
+        quote(HOLD)
+
+    run_job(body)
+    quote(HOLD)
+    run_job(lambda: quote(HOLD))
+    left[0].close()
+    direct = recorder.all("quote")[1]
+    assert (direct["flow"], direct["late"]) == ("direct", None)
+    assert recorder.all("job")[1].parent is None
+    assert place_in(get_current()) is NOWHERE
+
+
+def test_an_attach_left_inside_a_quote_nests_nothing(recorder: Recorder) -> None:
+    """Every later quote is a quote of its own."""
+
+    @traced_quote
+    def forgetful() -> Any:
+        attach(set_value("tenant", 1))
+        return HOLD
+
+    run_job(lambda: (forgetful(), quote(HOLD), quote(HOLD)))
+    assert [q["nested"] for q in recorder.all("quote")] == [None, None, None]
+
+
+class Detached:
+    """An object whose attribute cannot be loaded any more."""
+
+    id = 5
+
+    @property
+    def restaurant_id(self) -> str:
+        raise RuntimeError("DetachedInstanceError")
+
+    alternates = restaurant_id
+
+
+def test_an_argument_whose_attribute_raises_costs_that_attribute_only(recorder: Recorder) -> None:
+    """The job has its rows, the attempt its quote and confirm."""
+
+    @traced_quote
+    def quoted(booking: Detached) -> Any:
+        return HOLD
+
+    @traced_job
+    def job(booking: Detached) -> None:
+        quoted(booking)
+        confirm()
+
+    job(Detached())
+    assert (recorder.job["booking.id"], recorder.job["restaurant.id"]) == ("5", None)
+    assert recorder.job["job.result"] == "succeeded"
+
+
+def test_an_attribute_of_a_result_that_raises_costs_that_fact_only(recorder: Recorder) -> None:
+    """A hold stays one; methods say nothing."""
+    value: Any = Detached()
+    value.hold = value
+    value.reason = value.__init__
+    quote(value)
+    seen = recorder.one("quote")
+    assert (seen["success"], seen["alternates"], seen["reason"]) == (True, None, None)
+    assert seen["hold.id"] == "5"
+
+
+class FailsOnce(SpanProcessor):
+    """A span processor that raises at the n-th start of a span of some name."""
+
+    def __init__(self, name: str, number: int) -> None:
+        self._name, self._left = name, number
+
+    def on_start(self, span: Span, parent_context: Any = None) -> None:
+        if span.name == self._name:
+            self._left -= 1
+            if self._left == 0:
+                raise RuntimeError("processor")
+
+
+@pytest.mark.parametrize("name", ["auto_assign.quote", "auto_assign.confirm", "auto_assign.attempt"])
+def test_a_span_that_cannot_be_started_is_taken_back(recorder: Recorder, name: str) -> None:
+    """The calls before and after it count as ever, and no attempt waits for it."""
+    recorder.provider.add_span_processor(FailsOnce(name, 2))
+
+    def body() -> None:
+        quote(HOLD)
+        confirm(False)
+        quote(HOLD)
+        confirm(False)
+        quote(HOLD)
+        confirm()
+
+    with _guard.strict(False):
+        run_job(body)
+    assert recorder.job["job.result"] == "succeeded"
+    summary = recorder.row("auto_assign.summary").context
+    assert summary["attemptsUsed"] == recorder.events().count("auto_assign.attempt")
+    assert [a[0] for a in recorder.attempts if a[0] is not None] == list(range(summary["attemptsUsed"]))
+    assert all(code != "transient.abort" for _, _, code in recorder.attempts)
+
+
+class Locked(SpanProcessor):
+    """A span processor of the host's with a lock of its own, which also says something of the current job."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = threading.Event()
+
+    def on_start(self, span: Span, parent_context: Any = None) -> None:
+        self.inside.set()
+        with self.lock:
+            current_job().max_attempts(3)
+
+
+def test_a_processor_s_lock_and_ours_do_not_wait_for_each_other(recorder: Recorder) -> None:
+    """Spans are started outside the run's lock."""
+    processor = Locked()
+    run: list[Any] = []
+
+    def body() -> None:
+        run.append(current_job()._run)
+        recorder.provider.add_span_processor(processor)
+        with processor.lock:
+            thread = threading.Thread(target=copy_context().run, args=(quote, HOLD), daemon=True)
+            thread.start()
+            assert processor.inside.wait(5)
+            assert run[0].lock.acquire(timeout=5)
+            run[0].lock.release()
+        thread.join(5)
+        assert not thread.is_alive()
+
+    run_job(body)
+    assert recorder.job["job.attempts_used"] == 1
+
+
+class UnreadableError(Exception):
+    """An exception that cannot even be looked at."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("class")
+
+    @__class__.setter
+    def __class__(self, value: Any) -> None: ...
+
+    def __str__(self) -> str:
+        raise RuntimeError("str")
+
+
+def test_an_exception_that_cannot_be_read_still_has_its_summary(recorder: Recorder) -> None:
+    """A job ends whatever ended it."""
+
+    def body() -> None:
+        quote(NO_TABLES)
+        raise UnreadableError
+
+    with _guard.strict(False), contextlib.suppress(BaseException):  # what pytest.raises could not look at either
+        run_job(body)
+    assert recorder.row("auto_assign.summary").context["result"] == "error"
+
+
+def test_a_fault_in_finishing_still_ends_the_span(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job has its summary and an inline run its terminal, even then."""
+
+    def fails(*_arguments: object) -> None:
+        raise RuntimeError("fault of ours")
+
+    monkeypatch.setattr("otel_auto_assign._job_run.JobRun.end", fails)
+    monkeypatch.setattr("otel_auto_assign._inline_run.InlineRun.end", fails)
+    with _guard.strict(False):
+        run_job(lambda: None)
+        traced_inline(lambda: None)()
+    assert recorder.events() == [
+        "auto_assign.started",
+        "auto_assign.summary",
+        "inline_auto_assign.operation_aborted",
+    ]
+
+
+def test_words_of_the_application_are_words(recorder: Recorder) -> None:
+    """An object is no trigger and no status; what a text says of a person is hidden."""
+
+    @traced_job
+    def job(booking: Any, trigger: Any) -> None:
+        current_job().inline_hint("i", "x", "+44 20 7946 0958")
+
+    job({"id": 1, "status": "call +44 20 7946 0958"}, Detached())
+    assert recorder.job["trigger"] == "unknown"
+    assert recorder.job["booking.status"] == "call [phone]"
+    assert recorder.job["inline.trigger"] == "[phone]"
+
+
+def test_a_stage_s_name_is_made_safe(recorder: Recorder) -> None:
+    """It may come from anywhere."""
+    with traced_stage("x" * 300 + "\ud800", threshold=0):
+        pass
+    assert len(recorder.one("stage")["stage.name"]) == 200
+
+
+def test_a_flag_provider_that_calls_a_traced_function_asks_itself_once() -> None:
+    """Inside it nothing is instrumented."""
+    calls = []
+
+    def provider() -> Flags:
+        calls.append(quote(HOLD))
+        return Flags(retry_policy_v2=True, planner_cache=True)
+
+    with Recorder(flags=provider) as recording:
+        run_job(lambda: None)
+    assert len(calls) == 1
+    assert recording.all("quote") == []
+
+
+def test_nothing_of_the_application_s_is_kept_by_its_run(recorder: Recorder) -> None:
+    """A task that a job left behind keeps the run, but no result or exception of the planner's."""
+
+    class Result(dict[str, Any]):
+        """A mapping that can be watched."""
+
+    kept: list[Any] = []
+    watched: list[Any] = []
+
+    def body() -> None:
+        result = Result(hold="h", planner_stats=Result())
+        watched.extend([weakref.ref(result), weakref.ref(result["planner_stats"])])
+        quote(result)
+        kept.append(copy_context())
+
+    run_job(body)
+    gc.collect()
+    assert [reference() for reference in watched] == [None, None]
