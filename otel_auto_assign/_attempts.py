@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from opentelemetry.trace import Span
 
 from otel_auto_assign import semconv
-from otel_auto_assign.outcomes import Error
+from otel_auto_assign._errors import Error
 
 AttributeValue = str | bool | int | float
 Attributes = dict[str, AttributeValue]

@@ -12,12 +12,13 @@ from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
 from otel_auto_assign import reasons, semconv, values
 from otel_auto_assign._attempts import CONFIRM, QUOTE, Attempt, Attributes, Child, put
+from otel_auto_assign._errors import Error, error_of
 from otel_auto_assign._job_run import JobRun
 from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign._runtime import runtime
 from otel_auto_assign._scopes import UNREAD, Scope, Spec, UnseenScope, common_attributes, read_end
 from otel_auto_assign._spans import Asking, Place, activate, end_span, end_spans, is_suppressed, place_in, start_span
-from otel_auto_assign.outcomes import Error, Outcome, error_of, outcome_of
+from otel_auto_assign.outcomes import Outcome, outcome_of
 
 
 def run_around(place: Place, spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:

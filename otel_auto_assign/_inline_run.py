@@ -9,8 +9,9 @@ from opentelemetry.trace import Span, format_span_id
 
 from otel_auto_assign import semconv
 from otel_auto_assign._attempts import QUOTE, Attempt, Attributes, Child, Ending, put, put_quote_facts
+from otel_auto_assign._errors import Error
 from otel_auto_assign._runs import Clock, Run
-from otel_auto_assign.outcomes import Error, Outcome
+from otel_auto_assign.outcomes import Outcome
 
 _NS_PER_MS: Final = 1_000_000
 _EARLY_TIMER_NS: Final = 50 * _NS_PER_MS

@@ -6,8 +6,9 @@ from opentelemetry.trace import Span, format_span_id
 
 from otel_auto_assign import semconv
 from otel_auto_assign._attempts import ABORTED, Adjustment, Attempt, Attributes, Child, Ending, put
+from otel_auto_assign._errors import Error
 from otel_auto_assign._runs import Clock, Run
-from otel_auto_assign.outcomes import Error, Outcome
+from otel_auto_assign.outcomes import Outcome
 from otel_auto_assign.values import scrub
 
 

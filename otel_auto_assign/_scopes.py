@@ -15,6 +15,7 @@ from opentelemetry.trace import Span
 
 from otel_auto_assign import semconv, values
 from otel_auto_assign._attempts import Attributes, put
+from otel_auto_assign._errors import Error, error_of
 from otel_auto_assign._guard import swallowed
 from otel_auto_assign._inline_run import InlineRun
 from otel_auto_assign._job_run import JobRun
@@ -22,7 +23,7 @@ from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign._runtime import runtime
 from otel_auto_assign._spans import Place, activate, end_span, end_spans, is_suppressed, place_in, restore, start_span
 from otel_auto_assign.flags import flag_attributes, flags_in_force
-from otel_auto_assign.outcomes import Error, Extractor, Outcome, error_of, outcome_of
+from otel_auto_assign.outcomes import Extractor, Outcome, outcome_of
 
 UNREAD: Final = Outcome()
 """The outcome of a call whose value nobody reads."""

@@ -18,20 +18,16 @@ Booking and restaurant ids come from the arguments named ``booking_id``, ``resta
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from threading import get_ident
-from types import TracebackType
-from typing import Any, Final, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from typing import Any, Final, ParamSpec, TypeVar, overload
 
-from otel_auto_assign._arguments import argument_reader
 from otel_auto_assign._children import begin_attempt, begin_confirm, begin_quote
 from otel_auto_assign._inline_run import InlineRun
 from otel_auto_assign._job_run import JobRun
-from otel_auto_assign._runtime import runtime
-from otel_auto_assign._scopes import Given, Scope, Spec, begin_inline, begin_job
+from otel_auto_assign._scopes import Given, Scope, begin_inline, begin_job
 from otel_auto_assign._stages import begin_stage
-from otel_auto_assign._wrapping import Begin, CallScope, begin_safely, check_supported, wrap
+from otel_auto_assign._traced import Role, Traced
+from otel_auto_assign._wrapping import CallScope
 from otel_auto_assign.handles import Handle, InlineHandle, JobHandle
 from otel_auto_assign.outcomes import Extractor
 from otel_auto_assign.settings import MOST_SECONDS
@@ -42,95 +38,6 @@ _MOST_ATTEMPTS: Final = 1_000_000
 P = ParamSpec("P")
 R = TypeVar("R")
 H = TypeVar("H", bound=Handle)
-
-
-_Owner = tuple[int, int]
-
-
-def _owner() -> _Owner:
-    """Tell threads and tasks apart."""
-    try:
-        return get_ident(), id(asyncio.current_task())
-    except RuntimeError:  # no event loop runs in this thread
-        return get_ident(), 0
-
-
-class _Role(NamedTuple, Generic[H]):
-    """What tells the six decorators apart."""
-
-    decorator: str
-    begin: Begin
-    handle: Callable[[CallScope | None], H]
-    inline: bool = False
-
-
-class Traced(Generic[H]):
-    """One decorator with its options: call it with a function, or enter it around a block.
-
-    One object may be entered again before it is left, by recursion, and from several threads and tasks.
-    """
-
-    __slots__ = ("_entered", "_given", "_name", "_options", "_role")
-
-    def __init__(self, role: _Role[H], given: Given, name: str | None, options: dict[str, Any]) -> None:
-        self._role = role
-        self._given = given
-        self._name = name
-        self._options = options
-        self._entered: list[tuple[_Owner, CallScope | None, H]] = []
-
-    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
-        """Decorate ``function``.
-
-        Raises:
-            TypeError: if it is no function, method or coroutine function.
-        """
-        role = self._role
-        check_supported(function, role.decorator)
-        read = argument_reader(function, self._given, inline=role.inline)
-        spec = Spec(self._name or function.__qualname__, read, **self._options)
-        return wrap(function, role.begin, spec)
-
-    def __enter__(self) -> H:
-        """Start the span and give the block's handle."""
-        role, given = self._role, self._given
-        scope = None
-        if runtime.enabled:
-            spec = Spec(self._name or role.decorator, lambda _args, _kwargs: given, **self._options)
-            scope = begin_safely(role.begin, spec, (), {})
-        handle = role.handle(scope)
-        self._entered.append((_owner(), scope, handle))
-        return handle
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """End the span; an exception goes on as it came."""
-        _, scope, handle = self._leave() or (None, None, None)
-        if scope is None or handle is None:
-            return
-        if exception is not None:
-            scope.raised(exception)
-        else:
-            scope.returned(handle._value)  # noqa: SLF001 - handle and decorator are one thing to the user
-
-    def _leave(self) -> tuple[_Owner, CallScope | None, H] | None:
-        """Find what this thread or task entered last; a coroutine closed elsewhere leaves what was entered last."""
-        entered, owner = self._entered, _owner()
-        for place in range(len(entered) - 1, -1, -1):
-            if entered[place][0] == owner:
-                return entered.pop(place)
-        return entered.pop() if entered else None
-
-    async def __aenter__(self) -> H:
-        """Start the span and give the block's handle."""
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """End the span; an exception goes on as it came."""
-        self.__exit__(kind, exception, traceback)
 
 
 def _handle(_scope: CallScope | None) -> Handle:
@@ -147,16 +54,16 @@ def _inline_handle(scope: CallScope | None) -> InlineHandle:
     return InlineHandle(run if isinstance(run, InlineRun) else None)
 
 
-_JOB: Final[_Role[JobHandle]] = _Role("traced_job", begin_job, _job_handle)
-_INLINE: Final[_Role[InlineHandle]] = _Role("traced_inline", begin_inline, _inline_handle, inline=True)
-_ATTEMPT: Final[_Role[Handle]] = _Role("traced_attempt", begin_attempt, _handle)
-_QUOTE: Final[_Role[Handle]] = _Role("traced_quote", begin_quote, _handle)
-_CONFIRM: Final[_Role[Handle]] = _Role("traced_confirm", begin_confirm, _handle)
-_STAGE: Final[_Role[Handle]] = _Role("traced_stage", begin_stage, _handle)
+_JOB: Final[Role[JobHandle]] = Role("traced_job", begin_job, _job_handle)
+_INLINE: Final[Role[InlineHandle]] = Role("traced_inline", begin_inline, _inline_handle, inline=True)
+_ATTEMPT: Final[Role[Handle]] = Role("traced_attempt", begin_attempt, _handle)
+_QUOTE: Final[Role[Handle]] = Role("traced_quote", begin_quote, _handle)
+_CONFIRM: Final[Role[Handle]] = Role("traced_confirm", begin_confirm, _handle)
+_STAGE: Final[Role[Handle]] = Role("traced_stage", begin_stage, _handle)
 
 
 def _traced(
-    role: _Role[H], function: Callable[P, R] | None, given: Given, name: str | None = None, **options: Any
+    role: Role[H], function: Callable[P, R] | None, given: Given, name: str | None = None, **options: Any
 ) -> Callable[P, R] | Traced[H]:
     traced = Traced(role, given, name, options)
     return traced if function is None else traced(function)

@@ -1,4 +1,4 @@
-"""What a quote, a confirm, a job or an inline run came to, read from its value or from the exception that left it.
+"""What a quote, a confirm, a job or an inline run came to, read from its value.
 
 The default extractor understands what planners usually return: None, booleans, ids, and mappings or objects with
 ``success``, ``hold``, ``reason``, ``alternates``, ``strategy``, ``cache_hit``, ``planner_stats``, ``result`` in snake
@@ -8,16 +8,14 @@ or camel case. Anything else is read by an extractor of the user's, a callable t
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
-from otel_auto_assign import reasons, semconv, values
+from otel_auto_assign import semconv, values
 from otel_auto_assign._guard import swallowed
 
 
@@ -78,43 +76,6 @@ class Extractor(Protocol):
     def __call__(self, value: Any, /) -> Outcome:
         """Give the outcome that ``value`` stands for."""
         ...
-
-
-class Error(NamedTuple):
-    """What a span says of the exception that left its call."""
-
-    type: str
-    message: str
-    code: str
-    cancelled: bool
-
-
-CANCELLATIONS: Final = (
-    asyncio.CancelledError,
-    concurrent.futures.CancelledError,
-    GeneratorExit,
-    KeyboardInterrupt,
-    SystemExit,
-)
-"""What ends a call from outside: counted as cancelled, never as an error."""
-
-
-def error_of(exception: BaseException) -> Error:
-    """Describe ``exception`` in safe words: qualified name, scrubbed message, reason code; never raises."""
-    try:
-        cancelled = _is_cancellation(exception)
-        code = semconv.CODE_ABORT if cancelled else reasons.classify_exception(exception)
-        return Error(values.qualified_name(type(exception)), values.scrub(exception), code, cancelled)
-    except Exception as failure:
-        swallowed("reading an exception", failure)
-        return Error(semconv.ERROR_TYPE_OTHER, "", semconv.CODE_UNKNOWN, cancelled=False)
-
-
-def _is_cancellation(exception: BaseException) -> bool:
-    """Tell whether ``exception`` came from outside; of a group, whether all of it did."""
-    if isinstance(exception, BaseExceptionGroup):
-        return all(_is_cancellation(inner) for inner in exception.exceptions)
-    return isinstance(exception, CANCELLATIONS)
 
 
 def outcome_of(value: Any, extractor: Extractor | None, place: str) -> Outcome:

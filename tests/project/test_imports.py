@@ -19,7 +19,7 @@ GROUND: Final = (
 INSTRUMENTATION: Final = (
     {"otel_auto_assign"},
     {"otel_auto_assign.decorators"},
-    {"otel_auto_assign._stages"},
+    {"otel_auto_assign._stages", "otel_auto_assign._traced"},
     {
         "otel_auto_assign._arguments",
         "otel_auto_assign._children",
@@ -31,7 +31,7 @@ INSTRUMENTATION: Final = (
     {"otel_auto_assign._job_run", "otel_auto_assign._inline_run"},
     {"otel_auto_assign._runs", "otel_auto_assign._runtime"},
     {"otel_auto_assign._attempts", "otel_auto_assign.flags"},
-    {"otel_auto_assign.outcomes"},
+    {"otel_auto_assign.outcomes", "otel_auto_assign._errors"},
     *GROUND,
 )
 EXPORTER: Final = (
@@ -40,7 +40,7 @@ EXPORTER: Final = (
     {"observability_events.pipeline"},
     {"observability_events.postgres"},
     {"observability_events.probe"},
-    {"observability_events.connection", "observability_events.delivery"},
+    {"observability_events.connection", "observability_events.delivery", "observability_events.making"},
     {"observability_events.wire"},
     {"observability_events.rows"},
     {"observability_events.catalogue"},
