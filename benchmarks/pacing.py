@@ -84,7 +84,7 @@ def run(db: Database) -> Iterator[Result]:
         return host.p99(ours)
 
     def with_greedy_writer() -> float:
-        with patch("observability_events.pipeline.YIELD_AFTER_NANOSECONDS", NEVER):
+        with patch("observability_events.making.YIELD_AFTER_NANOSECONDS", NEVER):
             return with_writer()
 
     sides = (Side("ours", with_writer), Side("greedy", with_greedy_writer), Side("alone", lambda: host.p99(nobody)))

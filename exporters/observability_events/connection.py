@@ -16,7 +16,7 @@ from observability_events import wire
 from observability_events.failures import DeadlineError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from otel_auto_assign.settings import Settings
 
@@ -29,6 +29,11 @@ _SECRETS: Final = ("password", "sslpassword")
 Result = TypeVar("Result")
 
 
+def nothing() -> bool:
+    """Have nothing else to do while the server is waited for."""
+    return False
+
+
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection whose statements end at ``deadline``, whatever the network and the server do.
 
@@ -38,6 +43,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """
 
     deadline: float = math.inf  # by time.monotonic()
+    meanwhile: Callable[[], bool] = staticmethod(nothing)
+    """Called in the place of waiting, again and again until it gives false; short, for the deadline is looked at
+    between two calls."""
     given_up = False  # whether a statement may still run on the server
 
     def wait(
@@ -53,6 +61,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         """
         try:
             wanted = next(gen)
+            more = True  # to be done meanwhile
             with selectors.DefaultSelector() as selector:
                 key = selector.register(self.pgconn.socket, wanted)
                 while True:
@@ -60,8 +69,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                     if remaining <= 0:
                         self.given_up = True
                         raise DeadlineError("the server did not answer in time")
-                    ready = selector.select(min(remaining, LOOK_SECONDS))
+                    ready = selector.select(0 if more else min(remaining, LOOK_SECONDS))
                     if not ready:
+                        more = more and self.meanwhile()
                         continue
                     wanted = gen.send(ready[0][1])
                     if wanted != key.events:

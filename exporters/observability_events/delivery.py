@@ -55,7 +55,13 @@ NOT_ENCODABLE: Final = "not encodable"  # in the place of an SQLSTATE: the datab
 
 
 class Writer(Protocol):
-    """What writes a batch; `observability_events.postgres.PostgresWriter` is the one."""
+    """What writes a batch; `observability_events.postgres.PostgresWriter` is the one.
+
+    Attributes:
+        meanwhile: Called again and again while the server is waited for, until it gives false.
+    """
+
+    meanwhile: Callable[[], bool]
 
     def insert(self, rows: Sequence[EncodedRow], /) -> int:
         """Write ``rows``; give how many were not there before."""

@@ -2,7 +2,7 @@
 
 ::
 
-    caller ── accept ──► buffer ──► [ writer thread: make rows ─► Delivery ─► PostgresWriter ]
+    caller ── accept ──► buffer ──► [ writer thread: Maker ─► Delivery ─► PostgresWriter ]
               (append)   (spans)
 
 The caller appends to a deque and does nothing else. The thread starts with the first span, so a process that forks
@@ -27,30 +27,24 @@ from observability_events.accounts import Accounts, Ledger
 from observability_events.bell import Bell
 from observability_events.connection import dsn_problem
 from observability_events.delivery import Delivery, Writer, nothing_refused
+from observability_events.making import Maker
 from observability_events.postgres import PostgresWriter
 from otel_auto_assign import _guard
 from otel_auto_assign.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from observability_events.making import Make
     from observability_events.rows import Row
-    from observability_events.wire import EncodedRow
-
-    Make = Callable[[ReadableSpan], Sequence[Row]]
 
 _log = logging.getLogger(__name__)
 
 BUFFER_FULL: Final = "buffer_full"
 NO_DSN: Final = "no_dsn"
 SHUTDOWN: Final = "shutdown"
-NOT_MADE: Final = "not_made"  # the function that makes the rows failed: a fault of ours
-
-YIELD_AFTER_NANOSECONDS: Final = 200_000
-"""A batch made at once adds 3 ms to the 99th percentile of the host's calls; yielding this often, 0.2 ms."""
-YIELD_BELOW_BATCHES: Final = 4  # a backlog beyond it is worse for the host than a pause
 ABORT_GRACE_SECONDS: Final = 0.1  # for the thread to notice that its statement was given up
 FAULT_PAUSE_SECONDS: Final = 1.0
 PARKED_PAUSE_SECONDS: Final = 0.05
@@ -92,7 +86,6 @@ class Pipeline:
         self._buffer: deque[tuple[Make, ReadableSpan]] = deque()
         self._ledger = Ledger()
         self._settled_changed = threading.Condition(self._ledger.lock)
-        self._taken = 0
         self._settled = 0
         self._full_logged = False
         self._work = Bell()  # a batch has come together
@@ -102,6 +95,8 @@ class Pipeline:
         self._thread: threading.Thread | None = None
         self._writer = self._new_writer(self._settings)
         self._delivery = Delivery(self._writer, self._ledger, on_refused=self._on_refused)
+        self._maker = Maker(self._buffer, self._ledger, self._delivery.encoded, self._batch)
+        self._writer.meanwhile = self._maker.work
 
     # -- the caller's side ------------------------------------------------------------------------------------------
 
@@ -136,7 +131,7 @@ class Pipeline:
         Settled: committed, refused by the database, or dropped.
         """
         with self._ledger.lock:
-            target = self._taken + len(self._buffer)
+            target = self._maker.taken + len(self._buffer)
             if self._thread is None:
                 return target == 0
             self._hurry()
@@ -185,7 +180,7 @@ class Pipeline:
             self._buffer.clear()
             self._ledger.refused(SHUTDOWN, waiting)
             lost = waiting + self._ledger.closed(SHUTDOWN)
-            self._settled = self._taken
+            self._settled = self._maker.taken
             self._settled_changed.notify_all()
         if lost:
             _log.warning("%d pieces (spans or rows) were not written before the end and are dropped", lost)
@@ -205,7 +200,8 @@ class Pipeline:
             self._writer.disconnect()
 
     def _finished(self) -> bool:
-        return self._over() or (self._stop_at is not None and not self._buffer and not self._delivery.waiting)
+        left = self._buffer or self._maker.ahead or self._delivery.waiting
+        return self._over() or (self._stop_at is not None and not left)
 
     def _over(self) -> bool:
         return self._stop_at is not None and time.monotonic() >= self._stop_at
@@ -219,9 +215,11 @@ class Pipeline:
         if self._urgent.heard():
             self._delivery.hasten()
         self._deliver()
-        due = 0 if self._delivery.full else len(self._buffer)
-        while due > 0 and not self._over():
-            due -= self._make(min(due, self._batch))
+        self._maker.due = 0 if self._delivery.full else len(self._buffer)
+        while not self._over() and self._maker.take():
+            rows = self._maker.batch()
+            for first in range(0, len(rows), self._batch):
+                self._delivery.add(rows[first : first + self._batch])
             self._deliver()
 
     def _deliver(self) -> None:
@@ -238,36 +236,11 @@ class Pipeline:
             seconds = min(seconds, max(0.0, self._stop_at - time.monotonic()))
         self._urgent.wait(seconds)
 
-    def _make(self, count: int) -> int:
-        """Make the rows of the ``count`` oldest spans and put them in hand."""
-        with self._ledger.lock:
-            taken = [self._buffer.popleft() for _ in range(min(count, len(self._buffer)))]
-            self._taken += len(taken)
-            self._ledger.taken(len(taken))
-        rows: list[EncodedRow] = []
-        since = time.perf_counter_ns()
-        for make, span in taken:
-            try:
-                made = make(span)
-            except Exception as error:
-                self._ledger.dropped(NOT_MADE, 1)
-                _guard.swallowed("making the rows of a span", error)
-                continue
-            self._ledger.made(len(made))
-            rows += self._delivery.encoded(made)
-            if time.perf_counter_ns() - since > YIELD_AFTER_NANOSECONDS:
-                if len(self._buffer) < YIELD_BELOW_BATCHES * self._batch:
-                    time.sleep(0)
-                since = time.perf_counter_ns()
-        for first in range(0, len(rows), self._batch):
-            self._delivery.add(rows[first : first + self._batch])
-        return count
-
     def _settle(self) -> None:
         """Tell who waits in `flush`; and, once each time the buffer has filled up, that spans were dropped."""
         with self._ledger.lock:
             if self._delivery.empty:
-                self._settled = self._taken
+                self._settled = self._maker.taken - self._maker.ahead
                 self._settled_changed.notify_all()
             waiting = len(self._buffer)
         if waiting >= self._limit and not self._full_logged:

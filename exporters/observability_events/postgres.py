@@ -36,6 +36,7 @@ class PostgresWriter:
     ) -> None:
         self._settings = settings
         self._connect = connect
+        self.meanwhile: Callable[[], bool] = connections.nothing
         self._connection: connections.Connection | None = None
         self._shape: Shape | None = None
         self._statement: sql.Composed | None = None
@@ -88,6 +89,7 @@ class PostgresWriter:
         if self._connection is None or self._connection.closed:
             self.disconnect()
             self._connection = self._connect(self._settings)
+        self._connection.meanwhile = self.meanwhile
         self._connection.deadline = time.monotonic() + self._settings.statement_timeout
         if self._aborted:  # asked after the deadline was set, so that no abort is overwritten
             raise DeadlineError("writing was given up")

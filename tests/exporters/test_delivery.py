@@ -42,6 +42,7 @@ class Run:
         self.told = self.writer.told
         self.disconnect = self.writer.disconnect
         self.abort = self.writer.abort
+        self.meanwhile = self.writer.meanwhile
 
     def insert(self, rows: Sequence[EncodedRow], /) -> int:
         """Count the statements."""

@@ -1,0 +1,97 @@
+"""Spans → rows, in slices: neither the host nor the server waits for a whole batch to be made.
+
+::
+
+    buffer ── take ──► spans ── work, work … ──► rows ── batch ──► Delivery
+
+A batch is made while the server still writes the one before it: `Maker.work` is what the writer thread does in the
+place of waiting. At most one batch is made ahead, and its rows are not in `Delivery` before their turn has come.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from otel_auto_assign import _guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from observability_events.accounts import Ledger
+    from observability_events.rows import Row
+    from observability_events.wire import EncodedRow
+
+    Make = Callable[[ReadableSpan], Sequence[Row]]
+    Encode = Callable[[Sequence[Row]], Sequence[EncodedRow]]
+
+NOT_MADE: Final = "not_made"  # the function that makes the rows failed: a fault of ours
+YIELD_AFTER_NANOSECONDS: Final = 200_000
+"""A batch made at once adds 3 ms to the 99th percentile of the host's calls; yielding this often, 0.2 ms."""
+YIELD_BELOW_BATCHES: Final = 4  # a backlog beyond it is worse for the host than a pause
+
+
+class Maker:
+    """Makes the rows of the oldest spans in ``buffer``; to be used by one thread.
+
+    Args:
+        buffer: Spans, each with the function that makes its rows.
+        ledger: Told of what is taken and made; its lock is held while spans leave the buffer.
+        encode: Encodes rows that are in hand.
+        batch: How many spans are taken together.
+
+    Attributes:
+        due: How many spans may still be taken.
+        taken: Spans that were ever taken.
+        ahead: Of those: whose rows have not been handed over yet.
+    """
+
+    def __init__(self, buffer: deque[tuple[Make, ReadableSpan]], ledger: Ledger, encode: Encode, batch: int) -> None:
+        self.due = self.taken = self.ahead = 0
+        self._buffer = buffer
+        self._ledger = ledger
+        self._encode = encode
+        self._batch = batch
+        self._spans: deque[tuple[Make, ReadableSpan]] = deque()
+        self._rows: list[EncodedRow] = []
+
+    def take(self) -> bool:
+        """Take a batch of spans unless there is one already; give whether there is one."""
+        if not self.ahead and self.due > 0:
+            with self._ledger.lock:
+                count = min(self.due, self._batch, len(self._buffer))
+                self._spans.extend(self._buffer.popleft() for _ in range(count))
+                self._ledger.taken(count)
+                self.taken += count
+            self.ahead = count
+            self.due = self.due - count if count else 0
+        return self.ahead > 0
+
+    def work(self) -> bool:
+        """Make rows of the batch for a moment, at least one span's; give whether some of it is left to do."""
+        if not self.take() or not self._spans:
+            return False
+        until = time.perf_counter_ns() + YIELD_AFTER_NANOSECONDS
+        while self._spans and time.perf_counter_ns() < until:
+            make, span = self._spans.popleft()
+            try:
+                made = make(span)
+            except Exception as error:
+                self._ledger.dropped(NOT_MADE, 1)
+                _guard.swallowed("making the rows of a span", error)
+                continue
+            self._ledger.made(len(made))
+            self._rows += self._encode(made)
+        if len(self._buffer) < YIELD_BELOW_BATCHES * self._batch:
+            time.sleep(0)
+        return bool(self._spans)
+
+    def batch(self) -> list[EncodedRow]:
+        """Make what is left of the batch, and hand its rows over."""
+        while self.work():
+            pass
+        rows, self._rows, self.ahead = self._rows, [], 0
+        return rows
