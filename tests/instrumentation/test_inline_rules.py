@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_auto_assign import current_inline, traced_confirm, traced_inline, traced_quote
+from otel_auto_assign import Outcome, current_inline, traced_confirm, traced_inline, traced_quote, traced_stage
+from tests.instrumentation.recording import Recorder
 from tests.instrumentation.test_job_rules import HOLD, NO_TABLES, confirm, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.instrumentation.recording import Recorder
 
 TERMINALS = {
     f"inline_auto_assign.{name}"
@@ -291,3 +290,131 @@ def test_a_confirm_block_that_records_nothing_has_succeeded(recorder: Recorder) 
 
     run_inline(body)
     assert recorder.one("confirm")["success"] is True
+
+
+def cancelled_quote() -> None:
+    """Ask, and be cancelled meanwhile; the cancellation goes no further."""
+    with pytest.raises(asyncio.CancelledError):
+        quote(asyncio.CancelledError())
+
+
+def test_a_cancelled_child_decides_over_another_exception(recorder: Recorder) -> None:
+    """Aborted before its time, a time-out after it; the deciding exception is the cancellation."""
+    for run, after in ((run_inline, 0.0), (run_short, SHORT + 0.01)):
+
+        def body(after: float = after) -> None:
+            cancelled_quote()
+            raising(ValueError("x"), after=after)()
+
+        with pytest.raises(ValueError, match="x"):
+            run(body)
+    first, second = recorder.all("inline")
+    assert (first["inline.outcome"], first["error.type"]) == ("operation_aborted", "asyncio.exceptions.CancelledError")
+    assert (second["inline.outcome"], second["reason_code"]) == ("timeout", "transient.timeout")
+
+
+def test_a_time_out_long_before_its_time_is_none(recorder: Recorder) -> None:
+    """50 ms early counts, not more."""
+
+    @traced_inline(timeout=2)
+    def early() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        early()
+    assert terminal(recorder) == "operation_aborted"
+
+
+def test_a_failed_confirm_decides_over_a_later_quote(recorder: Recorder) -> None:
+    """The last confirm failed."""
+    run_inline(lambda: (quote(HOLD), confirm(False), quote(HOLD)))
+    assert terminal(recorder) == "confirm_failed"
+
+
+def test_an_exception_before_asking_is_aborted(recorder: Recorder) -> None:
+    """It has not returned, so it is not no_hold."""
+    with pytest.raises(ValueError, match="early"):
+        run_inline(raising(ValueError("early")))
+    assert terminal(recorder) == "operation_aborted"
+
+
+def test_a_returned_result_that_is_no_success_reports_failure(recorder: Recorder) -> None:
+    """As for jobs."""
+    run_inline(lambda: (quote(HOLD), {"result": "exhausted"})[1])
+    assert terminal(recorder) == "operation_aborted"
+
+
+def test_the_durations_are_those_of_quote_and_confirm(recorder: Recorder) -> None:
+    """Not of what lies between."""
+
+    def body() -> None:
+        quote(HOLD)
+        time.sleep(0.01)
+        confirm()
+
+    run_inline(body)
+    for role in ("quote", "confirm"):
+        seen = recorder.one(role)
+        assert recorder.inline[f"inline.{role}_duration_ms"] == (seen.end - seen.start) / 1e6
+
+
+def test_a_run_closed_while_a_quote_is_read_makes_it_late(recorder: Recorder) -> None:
+    """Lateness and the end are decided together: what is late ends after its run."""
+
+    def slow_reader(_value: Any, /) -> Outcome:
+        current.append(None)
+        handle[0].timed_out()
+        return Outcome(success=True)
+
+    current: list[None] = []
+    handle: list[Any] = []
+
+    @traced_quote(extractor=slow_reader)
+    def asked() -> str:
+        return "h"
+
+    def body() -> None:
+        handle.append(current_inline())
+        asked()
+
+    run_inline(body)
+    assert current == [None]
+    assert recorder.one("quote")["late"] is True
+    assert recorder.one("quote").end >= recorder.inline.end
+
+
+def test_a_confirm_knows_the_run_s_hold(recorder: Recorder) -> None:
+    """Told by the application, else from the quote; None takes nothing back."""
+    run_inline(lambda: (quote(HOLD), confirm()))
+    assert recorder.row("inline_auto_assign.confirm_succeeded").context["holdId"] == "h1"
+    recorder.rows.clear()
+
+    def told() -> None:
+        quote(HOLD)
+        current_inline().hold("h9")
+        current_inline().hold(None, idempotency_key="k")
+        confirm()
+
+    run_inline(told)
+    assert recorder.row("inline_auto_assign.confirm_succeeded").context["holdId"] == "h9"
+    assert recorder.row("inline_auto_assign.succeeded").context["idempotencyKey"] == "k"
+
+
+def test_the_setting_is_the_time_out_of_runs_that_name_none() -> None:
+    """``OTEL_AUTO_ASSIGN_INLINE_TIMEOUT``."""
+    with Recorder(inline_timeout=3.0) as recording:
+        traced_inline(lambda: None)()
+    assert recording.inline["inline.timeout_ms"] == 3000
+
+
+def test_a_slow_stage_after_the_time_out_is_late(recorder: Recorder) -> None:
+    """It has its row, which says so, and starts where it started."""
+
+    def body() -> None:
+        time.sleep(0.01)
+        with traced_stage("s", threshold=0):
+            current_inline().timed_out()
+
+    run_inline(body)
+    assert recorder.row("inline_auto_assign.stage_slow").context["late"] is True
+    assert recorder.one("stage").start >= recorder.inline.start + 10_000_000

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_auto_assign import Outcome, _guard, traced_confirm, traced_job, traced_quote
-from otel_auto_assign.outcomes import default_outcome, outcome_of
+from otel_auto_assign.outcomes import _shapes, default_outcome, outcome_of
 from tests.instrumentation.recording import Recorder
 
 if TYPE_CHECKING:
@@ -117,6 +117,9 @@ def test_the_default_reads_what_planners_return(value: Any) -> None:
         ({"success": False, "hold": "h"}, False),
         ({"success": "no", "hold": "h"}, True),
         ({"tables": [1]}, False),
+        ({"hold": "", "hold_id": "h", "holdId": None}, False),
+        ({"hold": None, "holdId": "h"}, True),
+        ({5: "odd key", "hold": "h"}, True),
         (Slotted(None, "No capacity"), False),
         (Slotted("h", None), True),
         (Tuple("h", None), True),
@@ -311,3 +314,16 @@ def test_planner_stats_are_recorded_while_profiling_only() -> None:
         assert ("planner_internal" in context) is profiling
         if profiling:
             assert context["planner_internal"] == {"candidates": 12, "at": "2026-01-02", "bad": None}
+
+
+def test_a_cache_hit_is_true_or_it_is_none(recorder: Recorder) -> None:
+    """A word is no boolean."""
+    traced_quote(lambda: {"hold": "h", "cache_hit": "yes"})()
+    assert recorder.one("quote")["cache_hit"] is False
+
+
+def test_planners_that_never_repeat_a_shape_fill_no_memory() -> None:
+    """The plans of old shapes make room."""
+    for number in range(600):
+        assert default_outcome({f"key{number}": 1, "hold": "h"}).hold_id == "h"
+    assert len(_shapes) <= 256
