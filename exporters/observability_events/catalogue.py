@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from observability_events.facts import Facts
@@ -15,6 +16,7 @@ from otel_auto_assign import reasons, semconv
 from otel_auto_assign.values import safe_json
 
 STAGE_UNKNOWN: Final = "unknown"
+_CODES_REMEMBERED: Final = 256
 ABSENT: Final = object()
 """The value of an optional key that a row does not have."""
 
@@ -94,9 +96,12 @@ _JOB, _INLINE = semconv.SOURCE_JOB, semconv.SOURCE_INLINE
 _INFO, _WARNING, _ERROR = semconv.SEVERITY_INFO, semconv.SEVERITY_WARNING, semconv.SEVERITY_ERROR
 
 
+_category = lru_cache(maxsize=_CODES_REMEMBERED)(reasons.category)
+
+
 def _quote(f: Facts) -> dict[str, Any]:
     duration_ms, success, reason, code = f.duration_ms, f.success, f.reason, f.code
-    category, strategy = reasons.category(code), _strategy(f)
+    category, strategy = _category(code), _strategy(f)
     index = None if f.flow == semconv.FLOW_INLINE else f.whole(semconv.ATTEMPT_INDEX) or 0
     return {
         "planner_duration_ms": duration_ms,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from opentelemetry.trace import StatusCode
@@ -12,6 +13,9 @@ from otel_auto_assign.values import safe_float, safe_id, safe_int, safe_text, sc
 
 NS_PER_MS: Final = 1_000_000
 _ERROR_IN_OTLP: Final = 2
+_UNSET: Final = StatusCode.UNSET
+_INT64_MAX: Final = 2**63 - 1
+_WORDS_REMEMBERED: Final = 256
 
 
 class EndedSpan(Protocol):
@@ -52,6 +56,7 @@ class Facts:
     A value of the wrong type is as good as none: the readers below give ``None`` (or false) for it.
 
     Attributes:
+        name: the span's.
         given: the span's attributes, as they came.
         start_ns, end_ns: Unix nanoseconds; never in the wrong order.
         duration_ms: from start to end, three decimals.
@@ -63,7 +68,7 @@ class Facts:
     """
 
     __slots__ = (
-        "_message", "cancelled", "code", "duration_ms", "end_ns", "flow", "given", "late",
+        "_message", "cancelled", "code", "duration_ms", "end_ns", "flow", "given", "late", "name",
         "raised", "reason", "span_id", "start_ns", "success", "trace_id",
     )  # fmt: skip
 
@@ -74,10 +79,12 @@ class Facts:
         self.duration_ms = round((end_ns - start_ns) / NS_PER_MS, 3)
         context, status = span.context, span.status
         self.trace_id, self.span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
-        self.flow = _flow(span.name, given)
+        self.name = span.name
+        self.flow = _flow(self.name, given)
         self.late = get(semconv.LATE) is True
         self.cancelled = get(semconv.CANCELLED) is True
-        failed = status.status_code is StatusCode.ERROR or status.status_code == _ERROR_IN_OTLP
+        status_code = status.status_code
+        failed = status_code is not _UNSET and (status_code is StatusCode.ERROR or status_code == _ERROR_IN_OTLP)
         self.raised = failed or self.cancelled or get(semconv.ERROR_TYPE) is not None
         self._message = scrub(status.description) if self.raised else ""
         self.success = not self.raised and get(semconv.SUCCESS) is True
@@ -124,7 +131,8 @@ class Facts:
 
     def whole(self, attribute: str) -> int | None:
         """Read a whole number."""
-        return safe_int(self.given.get(attribute))
+        value = self.given.get(attribute)
+        return None if value is None else safe_int(value)
 
     def number(self, attribute: str) -> float | None:
         """Read a number, whole or not."""
@@ -139,7 +147,7 @@ class Facts:
     def word(self, attribute: str) -> str | None:
         """Read a short text; a number is no text and must not become one, an empty one says nothing."""
         value = self.given.get(attribute)
-        return safe_text(value) or None if type(value) is str else None
+        return _word(value) if type(value) is str else None
 
     def id(self, attribute: str) -> str | None:
         """Read an id, as text."""
@@ -160,8 +168,15 @@ class Facts:
         return value if type(value) is str and value in words else otherwise
 
 
+@lru_cache(maxsize=_WORDS_REMEMBERED)  # triggers and their like: the same few again and again
+def _word(text: str) -> str | None:
+    return safe_text(text) or None
+
+
 def _times(start: object, end: object) -> tuple[int, int]:
     """Give start and end; where one is missing, or a clock has stepped back, no time has passed."""
+    if type(start) is int and type(end) is int and 0 <= start <= end <= _INT64_MAX:  # of nearly every span
+        return start, end
     start_ns, end_ns = safe_int(start), safe_int(end)
     if start_ns is None:
         start_ns = end_ns or 0

@@ -7,21 +7,20 @@ the writer thread from holding the interpreter for milliseconds while it adapts 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+from observability_events.rows import Row
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from uuid import UUID
 
     from psycopg.abc import Buffer
-
-    from observability_events.rows import Row
 
 BOOKING: Final = "booking_id"
 RESTAURANT: Final = "restaurant_id"
@@ -31,15 +30,16 @@ REFERENCES: Final = {BOOKING: "booking_ref", RESTAURANT: "restaurant_ref"}
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LENGTH: Final = struct.Struct("!i")
-_UUID: Final = struct.Struct("!i16s")
+_JSONB: Final = struct.Struct("!ib")
 _TIME: Final = struct.Struct("!iq")
 _ARRAY: Final = struct.Struct("!iiIii")
 _NULL: Final = _LENGTH.pack(-1)
-_JSONB_VERSION: Final = b"\x01"
+_UUID: Final = _LENGTH.pack(16)
+_JSONB_VERSION: Final = 1
+_TEXTS_REMEMBERED: Final = 128
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedRow:
+class EncodedRow(NamedTuple):
     """A row beside its cells, one for each of `COLUMNS`: length and value, or the mark of null."""
 
     row: Row
@@ -109,18 +109,19 @@ def encode(row: Row) -> EncodedRow:
     Raises:
         Exception: of several kinds, where a value cannot be encoded at all (a lone surrogate, an integer of 70 bits).
     """
-    context = _JSONB_VERSION + orjson.dumps(row.context)
+    row_id, created_at, source, event_type, severity, context, restaurant_id, booking_id = row
+    json = orjson.dumps(context)
     return EncodedRow(
         row,
         (
-            _uuid(row.id),
-            _TIME.pack(8, (row.created_at - _EPOCH) // _MICROSECOND),
-            _text(row.source),
-            _text(row.event_type),
-            _text(row.severity),
-            _LENGTH.pack(len(context)) + context,
-            _uuid(row.restaurant_id),
-            _uuid(row.booking_id),
+            _UUID + row_id.int.to_bytes(16, "big"),
+            _TIME.pack(8, (created_at - _EPOCH) // _MICROSECOND),
+            _text(source),
+            _text(event_type),
+            _text(severity),
+            _JSONB.pack(1 + len(json), _JSONB_VERSION) + json,
+            _NULL if restaurant_id is None else _UUID + restaurant_id.int.to_bytes(16, "big"),
+            _NULL if booking_id is None else _UUID + booking_id.int.to_bytes(16, "big"),
         ),
     )
 
@@ -130,7 +131,7 @@ def without(encoded: EncodedRow, column: str) -> EncodedRow:
     row = encoded.row
     kept = {**row.context, REFERENCES[column]: str(getattr(row, column))}
     changed: dict[str, Any] = {column: None}
-    return encode(replace(row, context=kept, **changed))
+    return encode(row._replace(context=kept, **changed))
 
 
 def array(column: str, rows: Iterable[EncodedRow]) -> _Array:
@@ -141,10 +142,7 @@ def array(column: str, rows: Iterable[EncodedRow]) -> _Array:
     return kind(_ARRAY.pack(1, 1, oid, len(cells), 1) + b"".join(cells))
 
 
-def _uuid(value: UUID | None) -> bytes:
-    return _NULL if value is None else _UUID.pack(16, value.bytes)
-
-
+@lru_cache(maxsize=_TEXTS_REMEMBERED)  # sources, event types and severities: there are no others
 def _text(value: str) -> bytes:
     data = value.encode()
     return _LENGTH.pack(len(data)) + data
