@@ -15,8 +15,6 @@ from observability_events.probe import Shape, insert_statement, probe
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from psycopg import sql
-
     from observability_events.wire import EncodedRow
     from otel_auto_assign.settings import Settings
 
@@ -39,7 +37,7 @@ class PostgresWriter:
         self.meanwhile: Callable[[], bool] = connections.nothing
         self._connection: connections.Connection | None = None
         self._shape: Shape | None = None
-        self._statement: sql.Composed | None = None
+        self._statement: bytes | None = None
         self._aborted = False
 
     def insert(self, rows: Sequence[EncodedRow]) -> int:
@@ -53,11 +51,10 @@ class PostgresWriter:
         connection = self._connected()
         if self._shape is None or self._statement is None:
             self._shape = probe(connection, self._settings.table)
-            self._statement = insert_statement(self._shape)
+            self._statement = insert_statement(self._shape).as_bytes(connection)
         for column in wire.REFERENCES.keys() - self._shape.types.keys():
             rows = [wire.without(row, column) if getattr(row.row, column) is not None else row for row in rows]
-        arrays = [wire.array(column, rows) for column in self._shape.types]
-        return connection.execute(self._statement, arrays).rowcount
+        return connection.execute(self._statement, wire.arrays(self._shape.types, rows)).rowcount
 
     def dangling(self, error: BaseException) -> str | None:
         """Give the column of ours that ``error`` blames for referencing what does not exist."""

@@ -18,7 +18,7 @@ from psycopg.pq import Format
 from observability_events.rows import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from psycopg.abc import Buffer
 
@@ -46,8 +46,13 @@ class EncodedRow(NamedTuple):
     cells: tuple[bytes, ...]
 
 
-class _Array(bytes):
-    __slots__ = ()
+class _Array:
+    """Keeps the bytes of a parameter; a subclass of bytes would copy them once more."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
 
 
 class _UuidArray(_Array):
@@ -71,8 +76,8 @@ class _AsIs(Dumper):
 
     format = Format.BINARY
 
-    def dump(self, obj: Buffer) -> Buffer:
-        return obj
+    def dump(self, obj: _Array) -> Buffer:
+        return obj.data
 
 
 def _dumper(array_oid: int) -> type[Dumper]:
@@ -134,12 +139,14 @@ def without(encoded: EncodedRow, column: str) -> EncodedRow:
     return encode(row._replace(context=kept, **changed))
 
 
-def array(column: str, rows: Iterable[EncodedRow]) -> _Array:
-    """Give the parameter of ``column``: its cells in all ``rows`` as a one-dimensional array."""
-    kind, oid, _ = _KINDS[column]
-    place = COLUMNS.index(column)
-    cells = [row.cells[place] for row in rows]
-    return kind(_ARRAY.pack(1, 1, oid, len(cells), 1) + b"".join(cells))
+def arrays(columns: Iterable[str], rows: Sequence[EncodedRow]) -> list[_Array]:
+    """Give the parameters of ``columns``: of each its cells in all ``rows``, as a one-dimensional array."""
+    cells = dict(zip(COLUMNS, zip(*[row.cells for row in rows], strict=True), strict=True))
+    made = []
+    for column in columns:
+        kind, oid, _ = _KINDS[column]
+        made.append(kind(b"".join((_ARRAY.pack(1, 1, oid, len(rows), 1), *cells[column]))))
+    return made
 
 
 @lru_cache(maxsize=_TEXTS_REMEMBERED)  # sources, event types and severities: there are no others
