@@ -59,7 +59,7 @@ class Ledger:
         self._in_hand += spans
 
     def made(self, rows: int) -> None:
-        """One span that was taken became ``rows`` rows."""
+        """One span that was taken became ``rows`` rows; of one row nothing need be said."""
         with self.lock:
             if not self._closed:
                 self._accepted += rows - 1

@@ -74,17 +74,19 @@ class Maker:
         """Make rows of the batch for a moment, at least one span's; give whether some of it is left to do."""
         if not self.take() or not self._spans:
             return False
-        until = time.perf_counter_ns() + YIELD_AFTER_NANOSECONDS
-        while self._spans and time.perf_counter_ns() < until:
-            make, span = self._spans.popleft()
+        spans, rows, clock = self._spans, self._rows, time.perf_counter_ns
+        until = clock() + YIELD_AFTER_NANOSECONDS
+        while spans and clock() < until:
+            make, span = spans.popleft()
             try:
                 made = make(span)
             except Exception as error:
                 self._ledger.dropped(NOT_MADE, 1)
                 _guard.swallowed("making the rows of a span", error)
                 continue
-            self._ledger.made(len(made))
-            self._rows += self._encode(made)
+            if len(made) != 1:
+                self._ledger.made(len(made))
+            rows += self._encode(made)
         if len(self._buffer) < YIELD_BELOW_BATCHES * self._batch:
             time.sleep(0)
         return bool(self._spans)

@@ -191,7 +191,7 @@ def row_id(event_type: str, trace_id: int, span_id: int, time_ns: int) -> uuid.U
 
     ``time_ns`` is the row's time; of a summary, the job's start, so that its ``abandoned`` twin is the same row.
     """
-    happened = trace_id.to_bytes(16, "big") + span_id.to_bytes(8, "big") + event_type.encode()
+    happened = (trace_id << 64 | span_id).to_bytes(24, "big") + event_type.encode()
     tail = int.from_bytes(blake2b(happened, digest_size=10).digest(), "big")
     bits = (time_ns // NS_PER_MS & (1 << 48) - 1) << 80 | tail
     return uuid.UUID(int=bits & _NOT_LAYOUT | _VERSION_8 | _VARIANT)
@@ -202,7 +202,7 @@ def _row(event: Event, f: Facts, shared: _Shared) -> Row:
     for key in event.optional:
         if context[key] is ABSENT:
             del context[key]
-    context |= shared.context
+    context.update(shared.context)
     source, severity = event.source, event.severity
     if source is None:
         source = semconv.SOURCE_INLINE if f.flow == _INLINE else semconv.SOURCE_JOB
@@ -227,7 +227,8 @@ class _Shared:
 
     def __init__(self, span: EndedSpan, facts: Facts, restaurant: object) -> None:
         given = facts.given
-        self.trace_id, self.span_id = span.context.trace_id, span.context.span_id
+        ids = span.context
+        self.trace_id, self.span_id = ids.trace_id, ids.span_id
         source = given.get(semconv.FLAG_SOURCE)
         flags = _flags(
             given.get(semconv.FLAG_RETRY_POLICY_V2) is True,
