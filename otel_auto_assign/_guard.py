@@ -13,7 +13,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_log = logging.getLogger("otel_auto_assign")
+
+class SafeLog:
+    """A logger whose handlers cannot hurt: one of the host's that raises does not raise into what was being done."""
+
+    __slots__ = ("_log",)
+
+    def __init__(self, name: str) -> None:
+        self._log = logging.getLogger(name)
+
+    def info(self, message: str, *arguments: object) -> None:
+        """Log at level INFO."""
+        self._at(logging.INFO, message, arguments, None)
+
+    def warning(self, message: str, *arguments: object, exc_info: BaseException | None = None) -> None:
+        """Log at level WARNING."""
+        self._at(logging.WARNING, message, arguments, exc_info)
+
+    def _at(self, level: int, message: str, arguments: tuple[object, ...], error: BaseException | None) -> None:
+        try:
+            self._log.log(level, message, *arguments, exc_info=error, stacklevel=3)
+        except Exception:  # noqa: S110 - there is nowhere left to say it
+            pass
+
+
+_log = SafeLog("otel_auto_assign")
 
 failures: Final[Counter[str]] = Counter()
 """How often each place failed, since the process started."""
@@ -30,14 +54,11 @@ def swallowed(place: str, error: BaseException, /) -> None:
     if _strict:
         raise error
     if failures[place] == 1:
-        try:
-            _log.warning(
-                "%s failed; the application is not affected. Further failures there are counted, not logged.",
-                place,
-                exc_info=error,
-            )
-        except Exception:  # noqa: S110 - a logging handler of the host that raises must not raise into the host
-            pass
+        _log.warning(
+            "%s failed; the application is not affected. Further failures there are counted, not logged.",
+            place,
+            exc_info=error,
+        )
 
 
 @contextmanager

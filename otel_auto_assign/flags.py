@@ -7,7 +7,6 @@ were and where that is known from: ``env`` (a variable is set), ``provider`` (th
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from typing import Final
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_auto_assign import semconv
-from otel_auto_assign._guard import swallowed
+from otel_auto_assign._guard import SafeLog, swallowed
 from otel_auto_assign.settings import ENV_FLAG_PLANNER_CACHE, ENV_FLAG_RETRY_POLICY_V2, parse_bool
 
-_log = logging.getLogger(__name__)
+_log = SafeLog(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,21 +8,22 @@ the default instead, so that a typing mistake in a deployment's environment cann
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, get_type_hints
 
-_log = logging.getLogger(__name__)
+from otel_auto_assign._guard import SafeLog
+
+_log = SafeLog(__name__)
 
 ENV_FLAG_RETRY_POLICY_V2: Final = "FEATURE_AUTO_ASSIGN_RETRY_POLICY_V2"
 ENV_FLAG_PLANNER_CACHE: Final = "PLANNER_CACHE_ENABLED"
 
 _TRUE = frozenset({"1", "true", "t", "yes", "y", "on", "enabled"})
 _FALSE = frozenset({"0", "false", "f", "no", "n", "off", "disabled"})
-_TABLE = re.compile(r'(?:(?:"[^"\x00]{1,63}"|[^\W\d][\w$]{0,62})\.)?(?:"[^"\x00]{1,63}"|[^\W\d][\w$]{0,62})')
+_TABLE = re.compile(r'(?:(?:"[^"%\x00]{1,63}"|[^\W\d][\w$]{0,62})\.)?(?:"[^"%\x00]{1,63}"|[^\W\d][\w$]{0,62})')
 
 
 def parse_bool(text: str) -> bool:

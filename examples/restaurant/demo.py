@@ -109,7 +109,9 @@ def _report(console: Console, options: Options, sandbox: Sandbox, runs: list[Pha
     for run, found in zip(runs, computed, strict=True):
         write_csv(options.out / f"{run.phase.name}.csv", run.window, found)
     console.print(f"\nWritten: {', '.join(str(options.out / f'{run.phase.name}.csv') for run in runs)}")
-    problems = shortcomings(evidence if options.is_default_day else [], verdicts, tracing.lost())
+    problems = shortcomings(
+        evidence if options.is_default_day else [], verdicts, written=tracing.written(), lost=tracing.lost()
+    )
     sys.stderr.writelines(f"restaurant: {problem}\n" for problem in problems)
     return 1 if problems else 0
 

@@ -46,9 +46,11 @@ def gather(conn: psycopg.Connection[Any], runs: list[PhaseRun]) -> list[Evidence
     ]
 
 
-def shortcomings(demanded: Sequence[Evidence], verdicts: Sequence[Verdict], lost: int) -> list[str]:
+def shortcomings(demanded: Sequence[Evidence], verdicts: Sequence[Verdict], *, written: int, lost: int) -> list[str]:
     """Say what is wrong with a run: what did not occur, which invariants are violated, how many rows were lost."""
     rows = [f"{lost} rows were not written"] if lost else []
+    if not written:  # then no invariant can be violated, and that proves nothing
+        rows.append("no row was written")
     missing = [f"did not occur: {item.what}" for item in demanded if not item.times]
     return rows + missing + [f"violated: {verdict.title}" for verdict in verdicts if verdict.violations]
 

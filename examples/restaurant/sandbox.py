@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from examples.embedded_postgres import EmbeddedPostgres
 from examples.restaurant.options import UsageError
+from observability_events.connection import dsn_problem, told
 
 SCHEMA_SQL: Final = Path(__file__).with_name("schema.sql")
 _DSN_VARIABLES: Final = ("SUPABASE_DB_URL", "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN")
@@ -54,9 +55,12 @@ class Sandbox:
 
 
 def forget_other_databases(environ: MutableMapping[str, str]) -> None:
-    """Drop what the environment says of databases, so that no variable of a shell ever picks ours."""
+    """Drop what the environment says of databases, so that no variable of a shell ever picks ours.
+
+    Nor does one switch the SDK off: a demo that writes nothing proves nothing.
+    """
     for name in list(environ):
-        if name in _DSN_VARIABLES or name.startswith("PG"):
+        if name in _DSN_VARIABLES or name.startswith("PG") or name == "OTEL_SDK_DISABLED":
             del environ[name]
 
 
@@ -78,6 +82,8 @@ def open_sandbox(dsn: str | None) -> Iterator[Sandbox]:
 @contextmanager
 def _own_schema(dsn: str, *, programs: Path | None) -> Iterator[Sandbox]:
     schema = f"restaurant_demo_{uuid.uuid4().hex[:12]}"
+    if (problem := dsn_problem(dsn)) is not None:
+        raise UsageError(f"--dsn: {problem}")
     try:
         options = " ".join(filter(None, (str(conninfo_to_dict(dsn).get("options") or ""), f"-csearch_path={schema}")))
         scoped = make_conninfo(dsn, options=options, connect_timeout=conninfo_to_dict(dsn).get("connect_timeout", 10))
@@ -85,7 +91,7 @@ def _own_schema(dsn: str, *, programs: Path | None) -> Iterator[Sandbox]:
             conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
             version = conn.info.server_version // 10_000
     except psycopg.Error as error:
-        raise UsageError(f"--dsn: {str(error).strip().splitlines()[0]}") from None
+        raise UsageError(f"--dsn: {told(error, dsn)}") from None
     try:
         with psycopg.connect(scoped, autocommit=True) as conn:
             conn.execute(SCHEMA_SQL.read_bytes())

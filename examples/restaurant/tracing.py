@@ -7,7 +7,7 @@ import threading
 from importlib import import_module
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from examples.restaurant.options import UsageError
@@ -16,6 +16,7 @@ from otel_auto_assign import Settings, configure
 
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 FLUSH_MILLIS = 30_000
+OTLP_SECONDS = 3  # an endpoint that does not answer shall not hold the demo
 
 
 class SpanKeeper(SpanProcessor):
@@ -46,7 +47,10 @@ class Tracing:
     def __init__(self, settings: Settings) -> None:
         self.keeper = SpanKeeper()
         resource = Resource.create({"service.name": "restaurant", "deployment.environment.name": "demo"})
-        self._provider = TracerProvider(resource=resource, sampler=AutoAssignSampler(), shutdown_on_exit=False)
+        limits = SpanLimits(max_span_attributes=128, max_attribute_length=10_000)  # whatever the environment says
+        self._provider = TracerProvider(
+            resource=resource, sampler=AutoAssignSampler(), span_limits=limits, shutdown_on_exit=False
+        )
         # First: a processor that raises keeps those after it from their spans, and this one never does.
         self._rows = ObservabilityEventsProcessor(settings)
         self._provider.add_span_processor(self._rows)
@@ -57,7 +61,11 @@ class Tracing:
 
     def flush(self) -> bool:
         """Wait until every row is written; False if that took too long."""
-        return self._provider.force_flush(FLUSH_MILLIS)
+        return self._rows.force_flush(FLUSH_MILLIS)  # the others export by themselves, an unreachable one in vain
+
+    def written(self) -> int:
+        """Say how many rows are in the table."""
+        return self._rows.pipeline.accounts().committed
 
     def lost(self) -> int:
         """Say how many rows were handed over and are not in the table."""
@@ -73,7 +81,7 @@ def _otlp_exporter() -> SpanExporter:
     protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
     module = f"opentelemetry.exporter.otlp.proto.{'grpc' if protocol == 'grpc' else 'http'}.trace_exporter"
     try:
-        exporter: SpanExporter = import_module(module).OTLPSpanExporter()
+        exporter: SpanExporter = import_module(module).OTLPSpanExporter(timeout=OTLP_SECONDS)
     except ImportError:
         raise UsageError(f"{OTLP_ENDPOINT} is set; to send spans: pip install 'otel-auto-assign[otlp]'") from None
     return exporter

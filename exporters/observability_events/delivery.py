@@ -19,7 +19,6 @@ bad rows cannot stop good ones.
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections import OrderedDict, deque
@@ -30,6 +29,8 @@ import psycopg
 
 from observability_events import wire
 from observability_events.failures import Action, TableUnfitError, action
+from otel_auto_assign import _guard
+from otel_auto_assign._guard import SafeLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from observability_events.rows import Row
     from observability_events.wire import EncodedRow
 
-_log = logging.getLogger(__name__)
+_log = SafeLog(__name__)
 
 BACKOFF_BASE_SECONDS: Final = 0.2
 BACKOFF_CAP_SECONDS: Final = 10.0
@@ -104,7 +105,7 @@ class Delivery:
     Attributes:
         writer: Writes a group.
         ledger: Told what becomes of each row.
-        on_refused: Gets each row that the database will never take, with its SQLSTATE; it must not raise.
+        on_refused: Gets each row that the database will never take, with its SQLSTATE; what it raises is swallowed.
         clock: Seconds, monotonic.
         chance: A number in [0, 1) for the jitter.
     """
@@ -117,6 +118,7 @@ class Delivery:
     _groups: deque[_Group] = field(default_factory=deque)
     _blocked: list[EncodedRow] = field(default_factory=list)
     _suspects: list[tuple[EncodedRow, str]] = field(default_factory=list)
+    _took_rows: bool = False
     _retry_at: float = 0.0
     _dangling: OrderedDict[tuple[str, UUID], float] = field(default_factory=OrderedDict)
     _failures: int = 0
@@ -176,21 +178,21 @@ class Delivery:
             return self._failed(group, error)
         self._groups.popleft()
         self.ledger.committed(len(group.rows), already_present=len(group.rows) - inserted)
-        group.trial.proven = True
+        group.trial.proven = self._took_rows = True
         self._failures = self._doubts = self._lock_failures = 0
-        for row, sqlstate in self._suspects:
+        suspects, self._suspects = self._suspects, []  # another row was committed: the fault is theirs
+        for row, sqlstate in suspects:
             self._refuse(row.row, sqlstate)
-        self._suspects.clear()
         if self._complaint:
             _log.info("rows are being written again")
             self._complaint = ""
         return 0.0
 
     def finish(self) -> None:
-        """Decide on the suspects: no other row will come that could prove them guilty."""
-        for row, sqlstate in self._suspects:
+        """Refuse the suspects of a table that has taken other rows; of one that took none, it is the table's fault."""
+        suspects, self._suspects = (self._suspects, []) if self._took_rows else ([], self._suspects)
+        for row, sqlstate in suspects:
             self._refuse(row.row, sqlstate)
-        self._suspects.clear()
 
     def hasten(self) -> None:
         """Try what is parked at the next step, not later."""
@@ -286,7 +288,10 @@ class Delivery:
         if sqlstate not in self._sqlstates_logged:
             self._sqlstates_logged.add(sqlstate)
             _log.warning("a row was refused for good: %s. Others like it are counted, not logged.", sqlstate)
-        self.on_refused(row, sqlstate)
+        try:
+            self.on_refused(row, sqlstate)
+        except Exception as error:
+            _guard.swallowed("what is told of refused rows", error)
 
     def _remember(self, column: str, reference: UUID) -> None:
         self._dangling[column, reference] = self.clock() + DANGLING_SECONDS

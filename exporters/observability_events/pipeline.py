@@ -13,12 +13,13 @@ of its own, and what waits belongs to the parent.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import time
 import weakref
 from collections import deque
+from multiprocessing import parent_process
+from multiprocessing.util import Finalize, register_after_fork
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -30,6 +31,7 @@ from observability_events.delivery import Delivery, Writer, nothing_refused
 from observability_events.making import Maker
 from observability_events.postgres import PostgresWriter
 from otel_auto_assign import _guard
+from otel_auto_assign._guard import SafeLog
 from otel_auto_assign.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from observability_events.making import Make
     from observability_events.rows import Row
 
-_log = logging.getLogger(__name__)
+_log = SafeLog(__name__)
 
 BUFFER_FULL: Final = "buffer_full"
 NO_DSN: Final = "no_dsn"
@@ -116,7 +118,7 @@ class Pipeline:
         buffer.append((make, span))
         if self._thread is None:
             self._start()
-        if waiting >= self._batch:
+        if waiting + 1 >= self._batch:
             self._work.ring()
         return True
 
@@ -135,7 +137,8 @@ class Pipeline:
             if self._thread is None:
                 return target == 0
             self._hurry()
-            return self._settled_changed.wait_for(lambda: self._settled >= target, timeout)
+            limit = min(timeout, threading.TIMEOUT_MAX)
+            return self._settled_changed.wait_for(lambda: self._settled >= target, limit)
 
     def shutdown(self, timeout: float | None = None) -> None:
         """Accept nothing more, write what waits, end the thread; returns after ``timeout`` seconds at the latest.
@@ -272,8 +275,19 @@ def _begin_in_child() -> None:
 def _shut_down_all() -> None:
     """At the interpreter's exit, for providers that nobody shuts down; those registered after us come first."""
     for pipeline in list(_live):
-        pipeline.shutdown()
+        try:
+            pipeline.shutdown()
+        except Exception as error:
+            _guard.swallowed("shutting the rows' pipeline down", error)
 
 
+def _end_with_worker(_live: object) -> None:
+    """Have a worker of multiprocessing write its rows: it leaves by ``os._exit``, which no ``atexit`` sees."""
+    Finalize(None, _shut_down_all, exitpriority=0)
+
+
+register_after_fork(_live, _end_with_worker)
+if parent_process() is not None:  # a worker that was spawned, and has imported us only now
+    _end_with_worker(_live)
 os.register_at_fork(after_in_child=_begin_in_child)
 atexit.register(_shut_down_all)

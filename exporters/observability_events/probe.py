@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,13 +10,14 @@ from psycopg import sql
 
 from observability_events import wire
 from observability_events.failures import TableUnfitError
+from otel_auto_assign._guard import SafeLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from observability_events.connection import Connection
 
-_log = logging.getLogger(__name__)
+_log = SafeLog(__name__)
 
 REQUIRED: Final = ("id", "created_at", "source", "event_type")
 

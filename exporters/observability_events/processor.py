@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from observability_events.pipeline import Pipeline
 from observability_events.rows import Row, rows_of, started_row
 from otel_auto_assign import _guard, semconv
+from otel_auto_assign._guard import SafeLog
 from otel_auto_assign.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 _JOB: Final = semconv.SPAN_JOB
 _OURS: Final = semconv.SPANS  # looked up here, not through is_ours(): foreign spans pay for every call
 _MILLISECONDS: Final = 1000.0
+ATTRIBUTES_NEEDED: Final = 32
+"""The most attributes that one of our spans has, with room for a few of the host's."""
+LENGTH_NEEDED: Final = 500
+"""Characters of the longest texts that rows show."""
+
+_log = SafeLog(__name__)
 
 
 class ObservabilityEventsProcessor(SpanProcessor):
@@ -40,14 +47,34 @@ class ObservabilityEventsProcessor(SpanProcessor):
             pipeline = Pipeline(Settings.from_environment() if settings is None else settings)
         self.pipeline = pipeline
         self._accept = pipeline.accept
+        self._limits_seen = False
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Hand over what a job knows at its start."""
         try:
             if span.name == _JOB:
+                if not self._limits_seen:
+                    self._look_at_limits(span)
                 self._accept(_started, _snapshot(span))
         except Exception as error:
             _guard.swallowed("handing over the start of a job", error)
+
+    def _look_at_limits(self, span: Span) -> None:
+        """Say once what the host's span limits would cut off: ids that no longer join, rows without their facts."""
+        self._limits_seen = True
+        limits = getattr(span, "_limits", None)
+        count = getattr(limits, "max_span_attributes", None)
+        lengths = [getattr(limits, name, None) for name in ("max_span_attribute_length", "max_attribute_length")]
+        length = min((length for length in lengths if length is not None), default=None)
+        if (count is not None and count < ATTRIBUTES_NEEDED) or (length is not None and length < LENGTH_NEEDED):
+            _log.warning(
+                "the SDK's span limits (%s attributes of %s characters) cut our spans short, and so their rows: "
+                "give the tracer provider SpanLimits of %d attributes and %d characters or more",
+                "any number of" if count is None else count,
+                "any number of" if length is None else length,
+                ATTRIBUTES_NEEDED,
+                LENGTH_NEEDED,
+            )
 
     def on_end(self, span: ReadableSpan) -> None:
         """Hand over a span of ours that has ended, sampled or not."""

@@ -26,6 +26,7 @@ ENVIRONMENT_UNKNOWN: Final = "unknown"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NS_PER_US: Final = 1_000
+_UUID_LENGTHS: Final = (32, 36)  # without and with hyphens; no other text is kept in memory
 _IDS_REMEMBERED: Final = 4096
 _VERSION_8: Final = 8 << 76
 _VARIANT: Final = 2 << 62
@@ -266,7 +267,7 @@ def _flags(retry_policy_v2: bool, planner_cache: bool, source: str) -> dict[str,
 
 def _reference(given: object, key: str, context: dict[str, Any]) -> uuid.UUID | None:
     """Give an id for its column; one that the column cannot hold is kept in the context instead."""
-    found = _uuid(given) if type(given) is str else None
+    found = _uuid(given) if type(given) is str and len(given) in _UUID_LENGTHS else None
     if found is None and (text := safe_id(given)) is not None:
         context[key] = text
     return found

@@ -6,10 +6,12 @@ children. Both look at the names of our spans only, a foreign span's decision pa
 
 from __future__ import annotations
 
-import logging
+import os
 from collections.abc import Sequence
 
 from opentelemetry.context import Context
+from opentelemetry.environment_variables import OTEL_TRACES_EXPORTER
+from opentelemetry.sdk.environment_variables import OTEL_TRACES_SAMPLER_ARG
 from opentelemetry.sdk.trace.sampling import (
     DEFAULT_ON,
     Decision,
@@ -21,8 +23,9 @@ from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
 from otel_auto_assign import semconv
+from otel_auto_assign._guard import SafeLog
 
-_log = logging.getLogger(__name__)
+_log = SafeLog(__name__)
 
 
 class _OurSpans(Sampler):
@@ -88,7 +91,17 @@ def sampler_from_argument(argument: str | None) -> Sampler:
     if argument is None or not argument.strip():
         return AutoAssignSampler()
     try:
-        return AutoAssignSampler(ParentBasedTraceIdRatio(float(argument)))
+        ratio = float(argument)
+        sampler = AutoAssignSampler(ParentBasedTraceIdRatio(ratio))
+        if ratio < 1 and "observability_events" in os.environ.get(OTEL_TRACES_EXPORTER, ""):
+            _log.warning(
+                "%s=observability_events sees sampled spans only: with %s=%s rows will be missing. "
+                "Add ObservabilityEventsProcessor to the tracer provider, or sample every trace",
+                OTEL_TRACES_EXPORTER,
+                OTEL_TRACES_SAMPLER_ARG,
+                argument.strip(),
+            )
+        return sampler
     except ValueError:
         _log.warning("OTEL_TRACES_SAMPLER_ARG: %r is no ratio between 0 and 1; exporting every trace", argument[:80])
         return AutoAssignSampler(ParentBasedTraceIdRatio(1.0))

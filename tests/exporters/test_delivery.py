@@ -281,9 +281,15 @@ def test_waits_grow_and_are_spread(run: Run) -> None:
 
 
 def test_suspects_are_refused_at_the_end(conn: Connection, run: Run) -> None:
-    """When no further row can come, a row that failed alone counts as refused."""
+    """When no further row can come, a row that failed alone counts as refused, if the table has taken others."""
     create_events_table(conn)
     run.give(row(severity="notice"))
     run.go()
     run.delivery.finish()
-    assert run.books == (0, 0, 1)
+    assert run.books == (0, 1, 0)  # perhaps the table is at fault: nothing proves the row guilty
+    run.give(row())
+    run.go()
+    run.give(row(severity="notice"))
+    run.go()
+    run.delivery.finish()
+    assert run.books == (1, 0, 2)

@@ -125,9 +125,10 @@ def test_shortcomings_name_what_is_missing_and_what_is_violated() -> None:
     demanded = [Evidence("a hard stop", 0), Evidence("a cache hit", 3)]
     verdicts = [Verdict("one summary", 2, "j1"), Verdict("one terminal", 0)]
 
-    assert shortcomings(demanded, verdicts, 4) == [
+    assert shortcomings(demanded, verdicts, written=9, lost=4) == [
         "4 rows were not written",
         "did not occur: a hard stop",
         "violated: one summary",
     ]
-    assert shortcomings(demanded[1:], verdicts[1:], 0) == []
+    assert shortcomings(demanded[1:], verdicts[1:], written=9, lost=0) == []
+    assert shortcomings([], verdicts[1:], written=0, lost=0) == ["no row was written"]
