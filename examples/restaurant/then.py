@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from examples.restaurant.sandbox import Sandbox
@@ -48,11 +50,48 @@ def run_then(command: str, sandbox: Sandbox, stop: Stop) -> int:
 
 
 def _end(child: subprocess.Popen[bytes], *, whole_session: bool) -> None:
+    """End the command and what it started: its session, or on a terminal, whose session is the shell's, its family."""
+    family = [] if whole_session else [child.pid, *_descendants(child.pid)]
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if child.poll() is not None:
-            return
-        os.killpg(child.pid, number) if whole_session else child.send_signal(number)
-        try:
-            child.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
+        until = time.monotonic() + GRACE_SECONDS
+        sent = False
+        while _alive(child, family):
+            if not sent:
+                _signal(child, family, number)
+                sent = True
+            if time.monotonic() > until:
+                break
+            time.sleep(POLL_SECONDS)
+
+
+def _alive(child: subprocess.Popen[bytes], family: list[int]) -> bool:
+    child.poll()  # reaps it: a zombie counts as alive
+    return any(_exists(pid) for pid in family) if family else _exists(-child.pid)
+
+
+def _exists(pid: int) -> bool:
+    """Tell whether a process, or with a negative number a process group, is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _signal(child: subprocess.Popen[bytes], family: list[int], number: signal.Signals) -> None:
+    for pid in family or [-child.pid]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _descendants(pid: int) -> list[int]:
+    """Give the processes below ``pid``, as far as the system has /proc to tell."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError):  # it has gone meanwhile
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found = list(children.get(pid, []))
+    for known in found:
+        found += children.get(known, [])
+    return found

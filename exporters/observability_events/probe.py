@@ -46,18 +46,19 @@ _COLUMNS: Final = """
 
 # A partition's copy of a foreign key may have a name of its own, and errors name the copy.
 _REFERENCES: Final = """
-    SELECT k.conname, a.attname, pn.nspname, p.relname, pa.attname, k.conrelid = t.oid
+    SELECT k.conname, a.attname, pn.nspname, p.relname, pa.attname,
+           k.conrelid = t.oid AND pg_catalog.cardinality(k.conkey) = 1
              AND pg_catalog.has_column_privilege(p.oid, pa.attnum, 'SELECT')
              AND pg_catalog.has_schema_privilege(pn.oid, 'USAGE')
              AND NOT pg_catalog.row_security_active(p.oid)
     FROM (SELECT %s::oid AS oid) t
     JOIN pg_catalog.pg_constraint k
       ON k.conrelid = t.oid OR k.conrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(t.oid))
-    JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
     JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
     JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
     JOIN pg_catalog.pg_attribute pa ON pa.attrelid = p.oid AND pa.attnum = k.confkey[1]
-    WHERE k.contype = 'f' AND pg_catalog.cardinality(k.conkey) = 1 AND a.attname = ANY (%s)
+    WHERE k.contype = 'f' AND a.attname = ANY (%s)
 """
 
 

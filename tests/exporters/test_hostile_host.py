@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from observability_events.rows import rows_of
 from observability_events.sampler import sampler_from_argument
 from otel_auto_assign import _guard, semconv
 from otel_auto_assign.settings import Settings
-from tests.exporters.support import count, settings, span
+from tests.exporters.support import add_parent, count, read, settings, span
 from tests.postgres import create_events_table
 
 if TYPE_CHECKING:
@@ -96,6 +97,21 @@ def test_thinned_traces_before_the_exporter_are_said(
     sampler_from_argument("0.1")
     sampler_from_argument("1")
     assert caplog.text.count("rows will be missing") == said
+
+
+def test_a_foreign_key_of_two_columns_costs_no_row(conn: Connection, dsn: str) -> None:
+    """A dangling booking is null in its column, which satisfies the key, and kept in the context."""
+    create_events_table(conn, foreign_keys=False, extra="tenant int NOT NULL DEFAULT 1")
+    conn.execute("ALTER TABLE bookings ADD tenant int NOT NULL DEFAULT 1, ADD UNIQUE (id, tenant)")
+    key = "FOREIGN KEY (booking_id, tenant) REFERENCES bookings (id, tenant)"
+    conn.execute(f"ALTER TABLE observability_events ADD {key}".encode())
+    known, dangling = add_parent(conn), uuid.uuid4()
+    processor = ObservabilityEventsProcessor(settings(dsn))
+    for booking in (known, dangling):
+        processor.on_end(span(booking__id=str(booking)))
+    assert processor.force_flush(10_000)
+    processor.shutdown()
+    assert set(read(conn, "booking_id, context->>'booking_ref'")) == {(known, None), (None, str(dangling))}
 
 
 def hand_over(processor: ObservabilityEventsProcessor) -> None:
