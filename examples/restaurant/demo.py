@@ -42,7 +42,8 @@ def main(arguments: list[str]) -> int:
         stop.now()
 
     for number in ENDING_SIGNALS:
-        signal.signal(number, end)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, and a shell's `&`: not ours to hear again
+            signal.signal(number, end)
     try:
         options = parse(arguments)
         requests = generate(options.seed) if options.bookings is None else read_csv(options.bookings)
