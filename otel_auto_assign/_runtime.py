@@ -1,4 +1,4 @@
-"""What is in force in this process: the switch, the settings, the tracer and the flag provider."""
+"""What is in force in this process: the switch, the settings, the source of spans and the flag provider."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 from opentelemetry import trace
 
 from otel_auto_assign import semconv
+from otel_auto_assign._lean import SpanSource
 from otel_auto_assign._version import __version__
 from otel_auto_assign.flags import FlagProvider
 from otel_auto_assign.settings import Settings
@@ -15,18 +16,18 @@ from otel_auto_assign.settings import Settings
 class Runtime:
     """One object for the process; decorated calls read ``enabled`` first and nothing else when it is off."""
 
-    __slots__ = ("enabled", "flag_provider", "settings", "tracer")
+    __slots__ = ("enabled", "flag_provider", "settings", "spans")
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.enabled = settings.enabled
         self.flag_provider: FlagProvider | None = None
-        self.tracer = _tracer(None)
+        self.spans = _spans(None)
 
 
-def _tracer(provider: trace.TracerProvider | None) -> trace.Tracer:
+def _spans(provider: trace.TracerProvider | None) -> SpanSource:
     # Without a provider the API gives a proxy that follows the global provider, whenever that is set.
-    return trace.get_tracer(semconv.INSTRUMENTATION_NAME, __version__, provider, semconv.SCHEMA_URL)
+    return SpanSource(trace.get_tracer(semconv.INSTRUMENTATION_NAME, __version__, provider, semconv.SCHEMA_URL))
 
 
 runtime: Final = Runtime(Settings.from_environment())
@@ -53,7 +54,7 @@ def configure(
     runtime.settings = Settings.from_environment() if settings is None else settings
     runtime.enabled = runtime.settings.enabled
     runtime.flag_provider = flag_provider
-    runtime.tracer = _tracer(tracer_provider)
+    runtime.spans = _spans(tracer_provider)
 
 
 def enable() -> None:

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, cast
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, attach, create_key, get_current
-from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Span, StatusCode, set_span_in_context
 
 from otel_auto_assign import semconv
 from otel_auto_assign._attempts import Attempt, Attributes, Ending
 from otel_auto_assign._guard import swallowed
+from otel_auto_assign._lean import LeanSpan
 from otel_auto_assign._runs import Run
 from otel_auto_assign._runtime import runtime
 
@@ -61,15 +62,7 @@ def place_in(context: Context) -> Place:
 
 def start_span(name: str, context: Context, attributes: Attributes, start_ns: int) -> Span:
     """Start a span as a child of the one in ``context``; it is not made current."""
-    return runtime.tracer.start_span(
-        name,
-        context,
-        SpanKind.INTERNAL,
-        attributes,
-        start_time=start_ns,
-        record_exception=False,  # no span events (OTEP 4430): what happened is in attributes and status
-        set_status_on_exception=False,
-    )
+    return runtime.spans.start(name, context, attributes, start_ns)
 
 
 def end_span(span: Span, attributes: Attributes, error: tuple[str, str] | None, end_ns: int) -> None:
@@ -80,7 +73,10 @@ def end_span(span: Span, attributes: Attributes, error: tuple[str, str] | None, 
                 error_type, message = error
                 attributes[semconv.ERROR_TYPE] = error_type
                 span.set_status(StatusCode.ERROR, message or None)
-            span.set_attributes(attributes)
+            if isinstance(span, LeanSpan):
+                span.put(attributes)
+            else:
+                span.set_attributes(attributes)
         span.end(end_ns)
     except Exception as failure:
         swallowed("ending a span", failure)

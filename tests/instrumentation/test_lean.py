@@ -1,0 +1,364 @@
+"""Lean spans are the SDK's spans: whoever looks at one sees what the SDK's own ``start_span`` would have made."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, Sampler, SamplingResult
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
+
+from observability_events import AutoAssignSampler
+from otel_auto_assign import configure, semconv, traced_job, traced_quote
+from otel_auto_assign._lean import LeanSpan, SpanSource, lean
+from otel_auto_assign._spans import end_span
+
+ATTRIBUTES: dict[str, Any] = {"auto_assign.flow": "job", "auto_assign.success": True, "auto_assign.alternates": 3}
+AT_END: dict[str, Any] = {"auto_assign.reason": "Ħ", "auto_assign.success": False}
+START, END = 1_700_000_000_000_000_001, 1_700_000_000_000_000_777
+RESOURCE = Resource({"service.name": "tests"})
+
+
+class Adding(Sampler):
+    """Samples, and adds an attribute that has to be cleaned."""
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Any = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        added = {**(attributes or {}), "sampled.by": ["a", "list"]}
+        return SamplingResult(Decision.RECORD_AND_SAMPLE, added, TraceState([("k", "v")]))
+
+    def get_description(self) -> str:
+        return "Adding"
+
+
+class Watching(sdk.SpanProcessor):
+    """Notes what it is told, and lets the host set an attribute at the start."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, ...]] = []
+
+    def on_start(self, span: sdk.Span, parent_context: Context | None = None) -> None:
+        self.seen.append(("start", span.name, dict(span.attributes or {}), parent_context, type(span).__name__))
+        assert isinstance(span, sdk.Span)
+        span.set_attribute("host", "watching")
+
+    def on_end(self, span: sdk.ReadableSpan) -> None:
+        self.seen.append(("end", type(span), span.end_time, span.status.status_code))
+
+
+def provider(sampler: Sampler = ALWAYS_ON, *processors: sdk.SpanProcessor, **options: Any) -> sdk.TracerProvider:
+    """Build a provider that keeps nothing beyond the test."""
+    made = sdk.TracerProvider(sampler=sampler, resource=RESOURCE, shutdown_on_exit=False, **options)
+    for processor in processors:
+        made.add_span_processor(processor)
+    return made
+
+
+def remote(flags: int, state: str | None = None) -> Context:
+    """A context with a parent in another process."""
+    parent = SpanContext(
+        0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(flags), trace_state=TraceState.from_header([state or ""])
+    )
+    return set_span_in_context(NonRecordingSpan(parent), Context())
+
+
+def a_life(source: SpanSource, context: Context, error: tuple[str, str] | None) -> Any:
+    """Start a span and end it."""
+    span = source.start("auto_assign.quote", context, dict(ATTRIBUTES), START)
+    end_span(span, dict(AT_END), error, END)
+    return span
+
+
+def public(tracer: trace.Tracer) -> SpanSource:
+    """A source that has found nothing but the public API."""
+    source = SpanSource(tracer)
+    source.start = source._start
+    return source
+
+
+def both(make: Callable[[], sdk.TracerProvider]) -> list[tuple[SpanSource, InMemorySpanExporter, Watching]]:
+    """The public way and the lean way, each with an exporter and a processor of its own."""
+    ways = []
+    for way in (public, SpanSource):
+        exporter, watching = InMemorySpanExporter(), Watching()
+        used = make()
+        used.add_span_processor(watching)
+        used.add_span_processor(SimpleSpanProcessor(exporter))
+        ways.append((way(used.get_tracer("scope", "1", schema_url="https://x.invalid/1")), exporter, watching))
+    return ways
+
+
+def shown(span: sdk.ReadableSpan) -> dict[str, Any]:
+    """All that an exporter can read, but for what is random."""
+    read = json.loads(span.to_json())
+    read["context"].pop("span_id")
+    if not span.parent:
+        read["context"].pop("trace_id")
+    dropped = (span.dropped_attributes, span.dropped_events, span.dropped_links)
+    assert span.context is not None
+    flags = (span.context.trace_flags, span.context.trace_state, span.context.is_remote, span.context.is_valid)
+    return {
+        **read,
+        "dropped": dropped,
+        "flags": flags,
+        "scope": span.instrumentation_scope,
+    }
+
+
+@pytest.mark.parametrize("error", [None, ("ValueError", "no"), ("_OTHER", "")])
+@pytest.mark.parametrize(
+    "context", [Context(), remote(0), remote(1, "a=b"), remote(3)], ids=["root", "off", "on", "random"]
+)
+@pytest.mark.parametrize(
+    "sampler", [ALWAYS_ON, Adding(), AutoAssignSampler(ALWAYS_OFF)], ids=["on", "adding", "record"]
+)
+def test_exporters_and_processors_see_no_difference(
+    sampler: Sampler, context: Context, error: tuple[str, str] | None
+) -> None:
+    """Name, ids, flags, state, parent, attributes, status, times, resource, scope, limits: all are the SDK's."""
+    (hand, hand_exported, hand_seen), (ours, ours_exported, ours_seen) = both(lambda: provider(sampler))
+
+    by_hand, lean_span = a_life(hand, context, error), a_life(ours, context, error)
+
+    assert isinstance(lean_span, LeanSpan)
+    assert not isinstance(by_hand, LeanSpan)
+    assert isinstance(lean_span, sdk.Span)
+    assert shown(lean_span) == shown(by_hand)
+    expected, exported = hand_exported.get_finished_spans(), ours_exported.get_finished_spans()
+    assert [shown(span) for span in exported] == [shown(span) for span in expected]
+    assert [vars(span).keys() for span in exported] == [vars(span).keys() for span in expected]
+    assert ours_seen.seen == hand_seen.seen
+
+
+@pytest.mark.parametrize("context", [Context(), remote(0), remote(1, "a=b"), remote(3)])
+def test_a_span_that_is_dropped_is_dropped_alike(context: Context) -> None:
+    """Nothing is recorded, and the span's context says so to its children."""
+    (hand, _, hand_seen), (ours, _, ours_seen) = both(lambda: provider(ALWAYS_OFF))
+    spans = [a_life(source, context, None) for source in (hand, ours)]
+    ids = [span.get_span_context() for span in spans]
+
+    assert [type(span) for span in spans] == [NonRecordingSpan, NonRecordingSpan]
+    assert ids[0][2:] == ids[1][2:]
+    assert hand_seen.seen == ours_seen.seen == []
+
+
+def test_the_host_can_do_with_it_what_it_does_with_any_span() -> None:
+    """Events, links, attributes, names and status that the host gives are exported."""
+    for source, exporter, _ in both(provider):
+        span = source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START)
+        span.add_event("seen", {"a": 1})
+        span.add_link(SpanContext(1, 2, is_remote=False))
+        span.set_attribute("host.list", [1, 2])
+        span.update_name("renamed")
+        span.set_status(StatusCode.OK)
+        end_span(span, dict(AT_END), ("X", "the host's OK stays"), END)
+        (done,) = exporter.get_finished_spans()
+
+        assert [event.name for event in done.events] == ["seen"]
+        assert [link.context.span_id for link in done.links] == [2]
+        assert (done.name, done.status.status_code) == ("renamed", StatusCode.OK)
+        assert done.attributes is not None
+        assert done.attributes["host.list"] == (1, 2)
+        assert done.attributes["auto_assign.success"] is False
+
+
+def test_an_ended_span_stays_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    """What comes after the end changes nothing, and is said as the SDK says it."""
+    said = []
+    for source, exporter, _ in both(provider):
+        span: Any = a_life(source, Context(), None)
+        before = shown(span)
+        caplog.clear()
+        end_span(span, {"auto_assign.late": True}, None, END + 1)
+        span.set_attribute("late", True)
+        span.end()
+        said.append([record.message for record in caplog.records])
+
+        assert shown(span) == before
+        assert len(exporter.get_finished_spans()) == 1
+
+    assert said[0] == said[1]
+    assert "Setting attribute on ended span." in said[1]
+
+
+def test_the_limit_of_attributes_is_kept_when_the_host_sets_many() -> None:
+    """A hundred attributes of the host's and ours at the end are still no more than the SDK allows."""
+    counts = []
+    for source, exporter, _ in both(provider):
+        span = source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START)
+        span.set_attributes({f"host.{number}": number for number in range(140)})
+        end_span(span, dict(AT_END), None, END)
+        (done,) = exporter.get_finished_spans()
+        counts.append(
+            (len(done.attributes or {}), done.dropped_attributes, (done.attributes or {})["auto_assign.reason"])
+        )
+
+    assert counts[0] == counts[1]
+    assert counts[0][0] == 128
+
+
+def test_the_sdk_counts_them_among_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's self-metrics of started and live spans are the same."""
+    if not hasattr(provider().get_tracer("x"), "_tracer_metrics"):
+        pytest.skip("this SDK has no metrics of its own spans")
+    monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
+    counted = []
+    for number in (0, 1):
+        reader = InMemoryMetricReader()
+        meters = MeterProvider([reader], shutdown_on_exit=False)
+        source = both(lambda meters=meters: provider(meter_provider=meters))[number][0]  # type: ignore[misc]
+        left_open = source.start("auto_assign.job", Context(), dict(ATTRIBUTES), START)
+        a_life(source, remote(1), None)
+        data = json.loads(reader.get_metrics_data().to_json())  # type: ignore[union-attr]
+        (scope,) = data["resource_metrics"][0]["scope_metrics"]
+        counted.append(
+            sorted(
+                (metric["name"], sorted(point["attributes"].items()), point["value"])
+                for metric in scope["metrics"]
+                if metric["name"].startswith("otel.sdk.span")
+                for point in metric["data"]["data_points"]
+            )
+        )
+        left_open.end()
+        meters.shutdown()
+
+    assert counted[0] == counted[1]
+    assert counted[0]
+
+
+# -- where the public API has to do --------------------------------------------------------------------------------
+
+
+class AnotherTracer(sdk.Tracer):
+    """A vendor's."""
+
+
+def of_another_class() -> trace.Tracer:
+    """A tracer of a class of its own."""
+    tracer = provider().get_tracer("x")
+    tracer.__class__ = AnotherTracer
+    return tracer
+
+
+def with_a_wrapped_start_span(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
+    """A tracer whose start_span an agent has replaced."""
+    original = sdk.Tracer.start_span
+
+    def patched(self: sdk.Tracer, *args: Any, **kwargs: Any) -> trace.Span:
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(sdk.Tracer, "start_span", patched)
+    return provider().get_tracer("x")
+
+
+def with_a_field_more(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
+    """A tracer of an SDK whose spans have a field that we do not know."""
+    original = sdk.Span.__init__
+
+    def patched(self: sdk.Span, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self._of_a_later_version = []  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(sdk.Span, "__init__", patched)
+    return provider().get_tracer("x")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda _: of_another_class(),
+        with_a_wrapped_start_span,
+        with_a_field_more,
+        lambda _: provider(span_limits=sdk.SpanLimits(max_span_attributes=20)).get_tracer("x"),
+        lambda _: provider(span_limits=sdk.SpanLimits(max_span_attribute_length=100)).get_tracer("x"),
+    ],
+    ids=["class", "start_span", "field", "count", "length"],
+)
+def test_what_is_not_as_known_goes_through_the_public_api(
+    make: Callable[[pytest.MonkeyPatch], trace.Tracer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The span is there all the same, made by the tracer itself."""
+    tracer = make(monkeypatch)
+    assert lean(tracer) is None
+
+    span = a_life(SpanSource(tracer), Context(), None)
+
+    assert isinstance(span, sdk.Span)
+    assert not isinstance(span, LeanSpan)
+    assert span.attributes == {**ATTRIBUTES, **AT_END}
+
+
+def test_a_tracer_that_is_turned_off_gives_no_spans() -> None:
+    """The SDK's own switch for tracers is honoured, at once."""
+    tracer: Any = provider().get_tracer("x")
+    if not hasattr(tracer, "_tracer_config"):
+        pytest.skip("tracers of this SDK cannot be turned off")
+    source = SpanSource(tracer)
+    assert source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START).is_recording()
+    tracer._tracer_config = sdk._TracerConfig(is_enabled=False)
+
+    assert not source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START).is_recording()
+
+
+def test_a_provider_that_comes_later_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first call may come before the host has set its tracer provider up."""
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    configure()
+    source = SpanSource(trace.get_tracer("x"))
+    assert not source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START).is_recording()
+
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider())
+
+    assert isinstance(source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START), LeanSpan)
+
+
+def test_decorated_calls_have_lean_spans(caplog: pytest.LogCaptureFixture) -> None:
+    """What decorators start is lean under the SDK as it is installed; if not, its cost has doubled unnoticed."""
+    exporter = InMemorySpanExporter()
+    seen = []
+    configure(tracer_provider=provider(ALWAYS_ON, SimpleSpanProcessor(exporter)))
+
+    @traced_quote
+    def quote() -> dict[str, Any]:
+        seen.append(trace.get_current_span())
+        return {"hold": "h"}
+
+    with caplog.at_level(logging.INFO), traced_job():
+        seen.append(trace.get_current_span())
+        quote()
+
+    assert [type(span).__mro__[1] for span in seen] == [LeanSpan, LeanSpan]
+    assert {span.name for span in exporter.get_finished_spans()} == {
+        semconv.SPAN_JOB,
+        semconv.SPAN_ATTEMPT,
+        semconv.SPAN_QUOTE,
+    }
+    assert caplog.records == []
