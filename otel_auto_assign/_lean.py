@@ -208,7 +208,8 @@ class LeanTracer:
             "_record_end_metrics": at_end,
         }
         span.start(start_ns, context)
-        return span  # type: ignore[no-any-return]
+        started: Span = span
+        return started
 
     def _held(self, ours: Attributes, given: Any) -> Any:
         """Make the span's attributes; what a sampler has added is cleaned by the SDK as ever."""
