@@ -198,6 +198,8 @@ def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Qu
     if is_suppressed(context):
         return None
     place = place_in(context)
+    if place.run is None and (unseen := runtime.spans.unseen(semconv.SPAN_QUOTE, context)) is not None:
+        return UnseenScope(context, unseen, Place(None, None, Asking(), place))
     run = run_around(place, spec, args, kwargs)
     attributes = start_attributes(run, spec, args, kwargs)
     attempt, parent, nested = place.attempt, context, place.in_quote

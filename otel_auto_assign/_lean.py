@@ -39,14 +39,10 @@ if TYPE_CHECKING:
 
 _log = SafeLog(__name__)
 
-_READABLE: Final = (
-    "_name", "_context", "_kind", "_instrumentation_info", "_instrumentation_scope", "_parent", "_start_time",
-    "_end_time", "_attributes", "_events", "_links", "_resource", "_status",
-)  # fmt: skip
-"""The fields of a span that has ended, as exporters get it."""
 _KNOWN: Final = {
-    *_READABLE, "_sampler", "_trace_config", "_record_exception", "_set_status_on_exception", "_span_processor",
-    "_limits", "_lock", "_record_end_metrics",
+    "_name", "_context", "_kind", "_instrumentation_info", "_instrumentation_scope", "_parent", "_start_time",
+    "_end_time", "_attributes", "_events", "_links", "_resource", "_status", "_sampler", "_trace_config",
+    "_record_exception", "_set_status_on_exception", "_span_processor", "_limits", "_lock", "_record_end_metrics",
 }  # fmt: skip
 """The fields of a span that records; one more, in a later SDK, might be one that spans must not share."""
 _KNOWN_OF_ATTRIBUTES: Final = {
@@ -77,7 +73,6 @@ class LeanSpan:
     _attributes: Any
     _end_time: int | None
     _lock: Any
-    _readable_class: type
 
     def put(self, attributes: Attributes) -> None:
         """Set ``attributes``, whose values are safe already; nothing on a span that has ended."""
@@ -91,24 +86,8 @@ class LeanSpan:
         self.set_attributes(attributes)  # the host set many of its own: limits may bind
 
     def _readable_span(self) -> Any:
-        fields = self.__dict__
-        readable: Any = object.__new__(self._readable_class)
-        readable.__dict__ = {
-            "_name": fields["_name"],
-            "_context": fields["_context"],
-            "_kind": fields["_kind"],
-            "_instrumentation_info": fields["_instrumentation_info"],
-            "_instrumentation_scope": fields["_instrumentation_scope"],
-            "_parent": fields["_parent"],
-            "_start_time": fields["_start_time"],
-            "_end_time": fields["_end_time"],
-            "_attributes": fields["_attributes"],
-            "_events": fields.get("_events", ()),
-            "_links": fields.get("_links", ()),
-            "_resource": fields["_resource"],
-            "_status": fields["_status"],
-        }
-        return readable
+        """Give what processors and exporters read: the SDK copies the span, but it has ended and changes no more."""
+        return self
 
     def __getattr__(self, name: str) -> Any:
         """Make the lists that stay empty in our spans, when somebody asks for them."""
@@ -129,12 +108,14 @@ class LeanTracer:
     """
 
     __slots__ = (
+        "_always_off",
         "_attributes",
         "_attributes_class",
         "_fields",
         "_is_enabled",
         "_is_random",
         "_metrics",
+        "_parent_based",
         "_span",
         "_tracer",
     )
@@ -160,7 +141,7 @@ class LeanTracer:
             instrumentation_scope=tracer._instrumentation_scope,
         )
         self._fields = dict(vars(model))
-        if not set(self._fields) <= _KNOWN or set(vars(sdk.ReadableSpan(""))) != set(_READABLE):
+        if not set(self._fields) <= _KNOWN:
             raise _NotAsKnownError("fields of a span")
         self._attributes_class = type(model._attributes)
         self._attributes = dict(vars(model._attributes))
@@ -171,11 +152,14 @@ class LeanTracer:
         self._span: Any = type(
             sdk._Span.__name__,
             (LeanSpan, sdk._Span),
-            {"_readable_class": sdk.ReadableSpan, "__module__": __name__},
+            {"__module__": __name__},
         )
         self._is_enabled = getattr(tracer, "_is_enabled", None)
         self._is_random = getattr(tracer.id_generator, "is_trace_id_random", bool)
         self._metrics = getattr(tracer, "_tracer_metrics", None)
+        sampling = sdk.sampling
+        self._parent_based = (sampling.ParentBased, sampling.ParentBasedTraceIdRatio)
+        self._always_off = sampling.ALWAYS_OFF
 
     def start_span(self, name: str, context: Context, attributes: Attributes, start_ns: int) -> Span:
         """Start a span of kind INTERNAL below the one in ``context``; the attributes' values are safe already."""
@@ -197,19 +181,27 @@ class LeanTracer:
         if not decision.is_recording():
             return NonRecordingSpan(ids)
         span: Any = object.__new__(self._span)
-        span.__dict__ = {
-            **self._fields,
-            "_name": name,
-            "_context": ids,
-            "_parent": parent,
-            "_resource": tracer.resource,
-            "_lock": Lock(),
-            "_attributes": self._held(attributes, sampled.attributes),
-            "_record_end_metrics": at_end,
-        }
+        span.__dict__ = fields = self._fields.copy()
+        fields["_name"] = name
+        fields["_context"] = ids
+        fields["_parent"] = parent
+        fields["_resource"] = tracer.resource
+        fields["_lock"] = Lock()
+        fields["_attributes"] = self._held(attributes, sampled.attributes)
+        fields["_record_end_metrics"] = at_end
         span.start(start_ns, context)
         started: Span = span
         return started
+
+    def unseen(self, name: str, context: Context) -> Span | None:
+        """Give the span of a call that will be dropped whatever its attributes say; None if they may matter."""
+        sampler = self._tracer.sampler
+        if type(sampler) in self._parent_based:
+            parent = get_current_span(context).get_span_context()
+            if not parent.is_valid or parent.trace_flags & _SAMPLED:
+                return None
+            sampler = sampler._remote_parent_not_sampled if parent.is_remote else sampler._local_parent_not_sampled
+        return self.start_span(name, context, {}, 0) if sampler == self._always_off else None
 
     def _held(self, ours: Attributes, given: Any) -> Any:
         """Make the span's attributes; what a sampler has added is cleaned by the SDK as ever."""
@@ -219,7 +211,9 @@ class LeanTracer:
                 template["maxlen"], given, immutable=False, max_value_len=template["max_value_len"]
             )
         held = object.__new__(self._attributes_class)
-        held.__dict__ = {**self._attributes, "_dict": {**ours}, "_lock": Lock()}
+        held.__dict__ = fields = self._attributes.copy()
+        fields["_dict"] = ours.copy()
+        fields["_lock"] = Lock()
         return held
 
 
@@ -242,20 +236,32 @@ class SpanSource:
     Which one that is can be seen only when there is a tracer provider, which the host may set after the first call.
     """
 
-    __slots__ = ("_tracer", "start")
+    __slots__ = ("_tracer", "start", "unseen")
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self.start: Start = self._look_and_start
+        self.unseen: Callable[[str, Context], Span | None] = self._look_and_see
 
     def _look_and_start(self, name: str, context: Context, attributes: Attributes, start_ns: int) -> Span:
+        start = self.start if self._look() else self._start
+        return start(name, context, attributes, start_ns)
+
+    def _look_and_see(self, name: str, context: Context) -> Span | None:
+        return self.unseen(name, context) if self._look() else None
+
+    def _look(self) -> bool:
+        """Settle the way, if there is a tracer provider; say whether there is."""
         # A proxy of the API stands for the tracer of a provider that is not there yet.
         tracer = getattr(self._tracer, "_tracer", self._tracer)
         if isinstance(tracer, NoOpTracer):
-            return self._start(name, context, attributes, start_ns)
+            return False
         found = lean(tracer)
-        self.start = self._start if found is None else found.start_span
-        return self.start(name, context, attributes, start_ns)
+        if found is None:
+            self.start, self.unseen = self._start, lambda _name, _context: None
+        else:
+            self.start, self.unseen = found.start_span, found.unseen
+        return True
 
     def _start(self, name: str, context: Context, attributes: Attributes, start_ns: int) -> Span:
         return self._tracer.start_span(

@@ -22,7 +22,7 @@ from otel_auto_assign._job_run import JobRun
 from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign._runtime import runtime
 from otel_auto_assign._spans import Place, activate, end_span, end_spans, is_suppressed, place_in, restore, start_span
-from otel_auto_assign.flags import flag_attributes, flags_in_force
+from otel_auto_assign.flags import flags_in_force
 from otel_auto_assign.outcomes import Extractor, Outcome, outcome_of
 
 UNREAD: Final = Outcome()
@@ -117,8 +117,7 @@ def said(word: object) -> str | None:
 def common_attributes(flow: str, given: Given) -> Attributes:
     """Make what a run and all its children carry; flags are read here, once."""
     trigger = said(given.trigger) or semconv.TRIGGER_UNKNOWN
-    common: Attributes = {semconv.FLOW: flow, semconv.TRIGGER: trigger}
-    common.update(flag_attributes(flags_in_force(runtime.flag_provider)))
+    common: Attributes = {semconv.FLOW: flow, semconv.TRIGGER: trigger, **flags_in_force(runtime.flag_provider)}
     put(common, semconv.BOOKING_ID, values.safe_id(given.booking_id))
     put(common, semconv.RESTAURANT_ID, values.safe_id(given.restaurant_id))
     return common

