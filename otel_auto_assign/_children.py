@@ -11,13 +11,23 @@ from opentelemetry.context import Context, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
 from otel_auto_assign import reasons, semconv, values
-from otel_auto_assign._attempts import CONFIRM, QUOTE, Attempt, Attributes, Child, put
+from otel_auto_assign._attempts import CONFIRM, QUOTE, Attempt, Attributes, Child, Ending, put
 from otel_auto_assign._errors import Error, error_of
 from otel_auto_assign._job_run import JobRun
 from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign._runtime import runtime
 from otel_auto_assign._scopes import UNREAD, Scope, Spec, UnseenScope, common_attributes, read_end
-from otel_auto_assign._spans import Asking, Place, activate, end_span, end_spans, is_suppressed, place_in, start_span
+from otel_auto_assign._spans import (
+    Asking,
+    Place,
+    activate,
+    end_span,
+    end_spans,
+    is_suppressed,
+    measure,
+    place_in,
+    start_span,
+)
 from otel_auto_assign.outcomes import Outcome, outcome_of
 
 
@@ -25,7 +35,8 @@ def run_around(place: Place, spec: Spec, args: tuple[Any, ...], kwargs: dict[str
     """Find the run around a call; where there is none, one that has no span and never ends carries flags and clock."""
     if place.run is not None:
         return place.run
-    return Run(INVALID_SPAN, Clock(), common_attributes(semconv.FLOW_DIRECT, spec.read(args, kwargs)))
+    common = common_attributes(semconv.FLOW_DIRECT, spec.read(args, kwargs))
+    return Run(INVALID_SPAN, Clock(), common, recording=runtime.metrics.on)
 
 
 def start_attributes(run: Run, spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attributes:
@@ -83,6 +94,7 @@ class _AskingScope(Scope):
 
     __slots__ = ("_asking", "_attempt", "_nested", "_start_ns")
     role: ClassVar[str]
+    measured: ClassVar[bool] = False
 
     def __init__(
         self, spec: Spec, run: Run, span: Span, context: Context, place: Place, start_ns: int, *, nested: bool
@@ -115,9 +127,14 @@ class _AskingScope(Scope):
                 self._start_ns, end_ns,
             )  # fmt: skip
             endings = [] if late or self._nested else run.child_ended(self._attempt, child)
-        end_span(span, self._attributes(child, outcome, late=late), error and (error.type, error.message), end_ns)
+        ending = Ending(
+            span, self._attributes(child, outcome, late=late), error and (error.type, error.message), end_ns
+        )
+        end_span(*ending)
         if endings:
             end_spans(endings)
+        if self.measured and not self._nested and runtime.metrics.on:
+            measure(semconv.SPAN_QUOTE, run, ending, self._start_ns)
 
     def _attributes(self, child: Child, outcome: Outcome, *, late: bool) -> Attributes:
         attributes: Attributes = {semconv.SUCCESS: child.success, semconv.REASON_CODE: child.code}
@@ -165,6 +182,7 @@ class QuoteScope(_AskingScope):
 
     __slots__ = ()
     role = QUOTE
+    measured = True
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         if self._asking is not None:
@@ -198,8 +216,10 @@ def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Qu
     if is_suppressed(context):
         return None
     place = place_in(context)
-    if place.run is None and (unseen := runtime.spans.unseen(semconv.SPAN_QUOTE, context)) is not None:
-        return UnseenScope(context, unseen, Place(None, None, Asking(), place))
+    if place.run is None and not runtime.metrics.on:
+        unseen = runtime.spans.unseen(semconv.SPAN_QUOTE, context)
+        if unseen is not None:
+            return UnseenScope(context, unseen, Place(None, None, Asking(), place))
     run = run_around(place, spec, args, kwargs)
     attributes = start_attributes(run, spec, args, kwargs)
     attempt, parent, nested = place.attempt, context, place.in_quote

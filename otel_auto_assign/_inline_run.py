@@ -23,9 +23,18 @@ class InlineRun(Run):
 
     __slots__ = ("_asked", "_last_child", "_last_confirm", "_last_quote", "hold_id", "idempotency_key", "timeout_ns")
 
-    def __init__(self, span: Span, clock: Clock, common: Attributes, attempt_id: str | None, timeout_s: float) -> None:
+    def __init__(
+        self,
+        span: Span,
+        clock: Clock,
+        common: Attributes,
+        attempt_id: str | None,
+        timeout_s: float,
+        *,
+        recording: bool,
+    ) -> None:
         attempt_id = attempt_id or format_span_id(span.get_span_context().span_id)
-        super().__init__(span, clock, {**common, semconv.INLINE_ATTEMPT_ID: attempt_id})
+        super().__init__(span, clock, {**common, semconv.INLINE_ATTEMPT_ID: attempt_id}, recording=recording)
         self.timeout_ns = int(timeout_s * 1e9)
         self.hold_id: str | None = None
         self.idempotency_key: str | None = None

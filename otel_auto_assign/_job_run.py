@@ -28,8 +28,11 @@ class JobRun(Run):
         "said_facts",
     )
 
-    def __init__(self, span: Span, clock: Clock, common: Attributes, max_attempts: int | None) -> None:
-        super().__init__(span, clock, {**common, semconv.JOB_ID: format_span_id(span.get_span_context().span_id)})
+    def __init__(
+        self, span: Span, clock: Clock, common: Attributes, max_attempts: int | None, *, recording: bool
+    ) -> None:
+        job_id = format_span_id(span.get_span_context().span_id)
+        super().__init__(span, clock, {**common, semconv.JOB_ID: job_id}, recording=recording)
         self.max_attempts = max_attempts
         self.facts: Attributes = {}
         """What the application told, for the job's span."""

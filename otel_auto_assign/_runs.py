@@ -41,11 +41,12 @@ class Run:
 
     __slots__ = ("clock", "common", "ended", "lock", "recording", "span")
 
-    def __init__(self, span: Span, clock: Clock, common: Attributes) -> None:
+    def __init__(self, span: Span, clock: Clock, common: Attributes, *, recording: bool) -> None:
         self.span = span
         self.clock = clock
         self.common = common
-        self.recording = span.is_recording()
+        self.recording = recording
+        """Whether anybody will see what the run comes to, by its span or by metrics."""
         # Reentrant: the garbage collector may close an abandoned coroutine of this run while its own thread is inside.
         self.lock = threading.RLock()
         self.ended = False

@@ -21,7 +21,17 @@ from otel_auto_assign._inline_run import InlineRun
 from otel_auto_assign._job_run import JobRun
 from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign._runtime import runtime
-from otel_auto_assign._spans import Place, activate, end_span, end_spans, is_suppressed, place_in, restore, start_span
+from otel_auto_assign._spans import (
+    Place,
+    activate,
+    end_run,
+    end_span,
+    is_seen,
+    is_suppressed,
+    place_in,
+    restore,
+    start_span,
+)
 from otel_auto_assign.flags import flags_in_force
 from otel_auto_assign.outcomes import Extractor, Outcome, outcome_of
 
@@ -131,7 +141,7 @@ class JobScope(Scope):
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         outcome, error = read_end(self.run.recording, self.spec, value, exception)
-        end_spans(self.run.end(outcome, error))
+        end_run(semconv.SPAN_JOB, self.run, self.run.end(outcome, error))
 
 
 def begin_job(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JobScope | None:
@@ -146,7 +156,7 @@ def begin_job(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JobS
     put(at_start, semconv.BOOKING_STATUS, said(given.status))
     put(at_start, semconv.INLINE_ATTEMPT_ID, values.safe_id(given.attempt_id))
     span = start_span(semconv.SPAN_JOB, context, at_start, clock.start_ns)
-    run = JobRun(span, clock, common, spec.max_attempts)
+    run = JobRun(span, clock, common, spec.max_attempts, recording=is_seen(span))
     return JobScope(spec, run, span, context, Place(run, None, None, place_in(context)))
 
 
@@ -158,7 +168,7 @@ class InlineScope(Scope):
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         outcome, error = read_end(self.run.recording, self.spec, value, exception)
-        end_spans(self.run.end(outcome, exception, error))
+        end_run(semconv.SPAN_INLINE, self.run, self.run.end(outcome, exception, error))
 
 
 def begin_inline(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> InlineScope | None:
@@ -171,8 +181,8 @@ def begin_inline(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> I
     common = common_attributes(semconv.FLOW_INLINE, given)
     span = start_span(semconv.SPAN_INLINE, context, common, clock.start_ns)
     timeout_s = runtime.settings.inline_timeout if spec.timeout_s is None else spec.timeout_s
-    run = InlineRun(span, clock, common, values.safe_id(given.attempt_id), timeout_s)
-    if run.recording:
+    run = InlineRun(span, clock, common, values.safe_id(given.attempt_id), timeout_s, recording=is_seen(span))
+    if span.is_recording():
         span.set_attribute(semconv.INLINE_ATTEMPT_ID, run.common[semconv.INLINE_ATTEMPT_ID])
     return InlineScope(spec, run, span, context, Place(run, None, None, place_in(context)))
 

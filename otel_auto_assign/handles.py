@@ -18,7 +18,7 @@ from otel_auto_assign._guard import swallowed
 from otel_auto_assign._inline_run import InlineRun
 from otel_auto_assign._job_run import JobRun
 from otel_auto_assign._scopes import said
-from otel_auto_assign._spans import end_spans, place_in
+from otel_auto_assign._spans import end_run, place_in
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -184,7 +184,7 @@ class InlineHandle(Handle):
     def timed_out(self) -> None:
         """Say that the run's time is over; it is closed now, and what still runs in it will be late."""
         if self._run is not None:
-            end_spans(self._run.timed_out())
+            end_run(semconv.SPAN_INLINE, self._run, self._run.timed_out())
 
     @_safely
     def hold(self, id: object, *, idempotency_key: object = None) -> None:  # noqa: A002 - the contract's word

@@ -99,6 +99,14 @@ INLINE_CONFIRM_DURATION_MS: Final = "auto_assign.inline.confirm_duration_ms"
 STAGE_NAME: Final = "auto_assign.stage.name"
 STAGE_THRESHOLD_MS: Final = "auto_assign.stage.threshold_ms"
 
+# -- metrics ------------------------------------------------------------------------------------------------------
+
+METRIC_QUOTE_DURATION: Final = "auto_assign.quote.duration"
+METRIC_JOB_DURATION: Final = "auto_assign.job.duration"
+METRIC_INLINE_DURATION: Final = "auto_assign.inline.duration"
+METRIC_JOB_ATTEMPTS: Final = "auto_assign.job.attempts"
+METRIC_DRAIN: Final = "auto_assign.metrics.drain"  # never has a value
+
 # -- resource attributes, OpenTelemetry's own ---------------------------------------------------------------------
 
 SERVICE_NAME: Final = "service.name"

@@ -1,0 +1,219 @@
+"""The metrics: how long quotes, jobs and inline runs took, and how many attempts a job needed.
+
+::
+
+    caller ── append ──► queue ──► [ thread of ours, a second later ] ──► histograms
+                               └─► [ the reader that collects ]      ──►
+
+A histogram's count is the counter of its outcome, so there are no counters beside them. They do not depend on
+sampling. Recording costs as much as half a span, so the caller only appends; a thread of ours records, with the span's
+context, so that exemplars link to it. What has not been recorded when a reader collects is recorded then, by a callback
+of the meter's: so nothing is left behind at the end of the process either, in whatever order exit handlers run.
+
+Attributes are bounded: outcomes, codes, flags and the names of exception classes; never an id.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from opentelemetry.metrics import CallbackOptions, Histogram, Meter, NoOpHistogram, Observation
+
+from otel_auto_assign import semconv
+from otel_auto_assign._guard import swallowed
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+    from otel_auto_assign._attempts import Attributes
+
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+_ATTEMPTS: Final = tuple(range(1, 12))
+_FLAGS: Final = (semconv.FLAG_RETRY_POLICY_V2, semconv.FLAG_PLANNER_CACHE)
+_OF_QUOTE: Final = (semconv.FLOW, semconv.SUCCESS, semconv.REASON_CODE, semconv.CACHE_HIT, *_FLAGS)
+_OF_JOB: Final = (semconv.JOB_RESULT, semconv.JOB_HARD_STOP_REASON_CODE, *_FLAGS)
+_OF_ATTEMPTS: Final = (semconv.JOB_RESULT, *_FLAGS)
+_OF_INLINE: Final = (semconv.INLINE_OUTCOME, semconv.REASON_CODE, semconv.CACHE_HIT, *_FLAGS)
+
+_NS_PER_S: Final = 1e9
+LINGER_SECONDS: Final = 1.0
+"""How long measurements gather before they are recorded together; exemplars are that much younger than their spans."""
+MOST_WAITING: Final = 20_000
+_ENOUGH: Final = 5_000  # waiting: then the thread does not linger
+_A_BREATH: Final = 20  # measurements between two offers of the interpreter to the host's threads: about 200 µs
+_MOST_ERROR_TYPES: Final = 100
+
+
+class Ended(NamedTuple):
+    """A call that has ended, as it is measured."""
+
+    span_name: str
+    common: Attributes
+    """What all spans of the run carry."""
+    attributes: Attributes
+    """What the span was ended with."""
+    error_type: str | None
+    duration_ns: int
+    context: Context
+    """In which the span is current, for exemplars."""
+
+
+class Metrics:
+    """The instruments of ``meter``, and what waits to be recorded in them."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._quotes = _durations(meter, semconv.METRIC_QUOTE_DURATION, "How long the planner took for a quote.")
+        self._jobs = _durations(meter, semconv.METRIC_JOB_DURATION, "How long jobs took, to whatever end.")
+        self._inline_runs = _durations(meter, semconv.METRIC_INLINE_DURATION, "How long inline runs took.")
+        self._attempts = meter.create_histogram(
+            semconv.METRIC_JOB_ATTEMPTS,
+            unit="{attempt}",
+            description="How many attempts a job made.",
+            explicit_bucket_boundaries_advisory=_ATTEMPTS,
+        )
+        # It observes nothing: it is there to be called before each collection.
+        meter.create_observable_gauge(semconv.METRIC_DRAIN, callbacks=[_drain_of(weakref.ref(self))])
+        self._error_types: set[str] = set()
+        self.begin()
+        _live.add(self)
+
+    def begin(self) -> None:
+        """Set everything that belongs to one process."""
+        self._waiting: deque[Ended] = deque()
+        self._nothing = threading.Lock()  # held while nothing waits; released to wake the thread
+        self._nothing.acquire()
+        self._little = threading.Lock()  # held until much waits
+        self._little.acquire()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def on(self) -> bool:
+        """Tell whether anybody takes metrics: without a meter provider the API gives a proxy, or what does nothing."""
+        real = getattr(self._quotes, "_real_instrument", self._quotes)
+        return real is not None and type(real) is not NoOpHistogram
+
+    def ended(self, call: Ended) -> None:
+        """Take ``call`` to be measured; never blocks. When too many wait it is dropped, and counted as a failure."""
+        waiting = self._waiting
+        count = len(waiting)
+        if count >= MOST_WAITING:
+            swallowed("measuring: more calls than can be recorded", _TooManyError(f"{count} wait"))
+            return
+        waiting.append(call)
+        if self._nothing.locked():
+            _release(self._nothing)
+            if self._thread is None:
+                self._start()
+        if count >= _ENOUGH and self._little.locked():
+            _release(self._little)
+
+    def drain(self) -> None:
+        """Record what waits, now."""
+        waiting = self._waiting
+        for number in range(len(waiting)):
+            try:
+                call = waiting.popleft()
+            except IndexError:  # somebody else drains, too
+                return
+            try:
+                self._record(call)
+            except Exception as failure:
+                swallowed("recording a metric", failure)
+            if number % _A_BREATH == _A_BREATH - 1:
+                time.sleep(0)
+
+    def _record(self, call: Ended) -> None:
+        seconds = call.duration_ns / _NS_PER_S
+        if call.span_name == semconv.SPAN_QUOTE:
+            self._quotes.record(seconds, self._picked(call, _OF_QUOTE), call.context)
+        elif call.span_name == semconv.SPAN_INLINE:
+            self._inline_runs.record(seconds, self._picked(call, _OF_INLINE), call.context)
+        elif call.span_name == semconv.SPAN_JOB:
+            self._jobs.record(seconds, self._picked(call, _OF_JOB), call.context)
+            attempts = call.attributes[semconv.JOB_ATTEMPTS_USED]
+            assert isinstance(attempts, int)  # noqa: S101 - for the type checker: it is ours
+            self._attempts.record(attempts, self._picked(call, _OF_ATTEMPTS), call.context)
+
+    def _picked(self, call: Ended, keys: Iterable[str]) -> Attributes:
+        common, attributes = call.common, call.attributes
+        picked: Attributes = {}
+        for key in keys:
+            value = attributes.get(key, common.get(key))
+            if value is not None:
+                picked[key] = value
+        if call.error_type is not None:
+            picked[semconv.ERROR_TYPE] = self._bounded(call.error_type)
+        return picked
+
+    def _bounded(self, error_type: str) -> str:
+        """Let a program that makes exception classes without end not make time series without end."""
+        known = self._error_types
+        if error_type not in known:
+            if len(known) >= _MOST_ERROR_TYPES:
+                return semconv.ERROR_TYPE_OTHER
+            known.add(error_type)
+        return error_type
+
+    # -- the thread -----------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if not self._starting.acquire(blocking=False):
+            return
+        thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="otel-auto-assign-metrics", daemon=True)
+        thread.start()
+        self._thread = thread
+
+    def lap(self) -> None:
+        """Wait until something waits, let more gather, and record it."""
+        if self._nothing.acquire(timeout=LINGER_SECONDS):
+            self._little.acquire(timeout=LINGER_SECONDS)
+            self.drain()
+
+
+class _TooManyError(Exception):
+    """More calls end than can be recorded."""
+
+
+_live: Final[weakref.WeakSet[Metrics]] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for metrics in list(_live):
+        metrics.begin()  # what waits is the parent's to record, and the thread is gone
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _durations(meter: Meter, name: str, description: str) -> Histogram:
+    return meter.create_histogram(name, unit="s", description=description, explicit_bucket_boundaries_advisory=_SECONDS)
+
+
+def _release(lock: threading.Lock) -> None:
+    try:
+        lock.release()
+    except RuntimeError:  # another thread was faster
+        pass
+
+
+def _run(reference: weakref.ref[Metrics]) -> None:
+    while (metrics := reference()) is not None:
+        metrics.lap()
+        del metrics  # or a thread that waits would keep alive what nobody else has
+
+
+def _drain_of(reference: weakref.ref[Metrics]) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def drain(_options: CallbackOptions) -> Iterable[Observation]:
+        metrics = reference()
+        if metrics is not None:
+            metrics.drain()
+        return ()
+
+    return drain

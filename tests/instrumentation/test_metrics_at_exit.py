@@ -1,0 +1,57 @@
+"""A process that ends leaves no measurement behind, in whatever order its exit handlers run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import sys
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from otel_auto_assign import traced_quote
+
+when = sys.argv[1]
+
+@traced_quote
+def quote():
+    return {"hold": "h"}
+
+def providers():
+    trace.set_tracer_provider(TracerProvider())
+    reader = PeriodicExportingMetricReader(ConsoleMetricExporter(), export_interval_millis=3_600_000)
+    metrics.set_meter_provider(MeterProvider([reader]))
+
+if when == "after":
+    quote()
+providers()
+quote()
+quote()
+if when == "exit":
+    sys.exit(3)
+if when == "error":
+    raise ValueError("uncaught")
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after", "exit", "error"])
+def test_a_process_that_ends_leaves_nothing_behind(when: str) -> None:
+    """The last record and its exemplar are exported, by the provider's own exit handler, whenever it was set up."""
+    ran = subprocess.run([sys.executable, "-c", PROGRAM, when], capture_output=True, text=True, timeout=60, check=False)
+    data = json.loads(ran.stdout)
+    (metric,) = [
+        metric
+        for scope in data["resource_metrics"][0]["scope_metrics"]
+        for metric in scope["metrics"]
+        if metric["name"] == "auto_assign.quote.duration"
+    ]
+    (point,) = metric["data"]["data_points"]
+
+    assert ran.returncode == {"exit": 3, "error": 1}.get(when, 0), ran.stderr
+    assert point["count"] == 2
+    assert [exemplar["span_id"] for exemplar in point["exemplars"]]
