@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
-from opentelemetry.metrics import Meter
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.metrics import Meter, MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -19,7 +17,7 @@ from opentelemetry.trace import Tracer
 
 from benchmarks.measure import Measured, Side, interleaved, thread_cpu
 from benchmarks.report import Goal, Result, microseconds, show_source
-from benchmarks.stage import ANSWER, RESTAURANT, Database, batch, next_booking, provider, rows_processor, use
+from benchmarks.stage import ANSWER, RESTAURANT, Database, batch, meters, next_booking, provider, rows_processor, use
 from observability_events.sampler import AutoAssignSampler
 from otel_auto_assign import traced_attempt, traced_job, traced_quote
 
@@ -136,8 +134,8 @@ def run(db: Database) -> Iterator[Result]:
     ours, theirs = provider(rows_processor(db), batch()), provider(batch())
     off_ours, off_theirs = provider(batch(), sampler=ALWAYS_OFF), provider(batch(), sampler=ALWAYS_OFF)
     recorded = provider(rows_processor(db), batch(), sampler=AutoAssignSampler(ALWAYS_OFF))
-    meter = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False).get_meter("by hand")
-    hand = ByHand(theirs.get_tracer("by hand"), meter)
+    measuring = meters()
+    hand = ByHand(theirs.get_tracer("by hand"), meters().get_meter("by hand"))
     unsampled = ByHand(off_theirs.get_tracer("by hand"))
 
     measured = interleaved(
@@ -148,6 +146,8 @@ def run(db: Database) -> Iterator[Result]:
         side("ours", ours, decorated),
         side("ours, new reasons", ours, decorated_with_news),
         side("ours, job", ours, decorated, a_job),
+        side("ours + metrics", ours, decorated, metrics=measuring),
+        side("ours, job + metrics", ours, decorated, a_job, metrics=measuring),
         side("unsampled hand", off_theirs, unsampled.direct),
         side("unsampled hand, job", off_theirs, unsampled.in_a_job, a_hand_written_job(unsampled.tracer)),
         side("unsampled ours", off_ours, decorated),
@@ -167,16 +167,16 @@ def results(measured: Measured) -> Iterator[Result]:
         ("decorated quote, rows on", "14 attributes by hand", "ours", "hand", enabled),
         ("decorated quote in a job, rows on", "16 attributes by hand", "ours, job", "hand, job", enabled),
         (
-            "decorated quote, rows on",
+            "decorated quote, rows and metrics on",
             "14 attributes, counter, histogram by hand",
-            "ours",
+            "ours + metrics",
             "hand + metrics",
             with_metrics,
         ),
         (
-            "decorated quote in a job, rows on",
+            "decorated quote in a job, rows and metrics on",
             "16 attributes, counter, histogram by hand",
-            "ours, job",
+            "ours, job + metrics",
             "hand, job + metrics",
             with_metrics,
         ),
@@ -201,12 +201,14 @@ def results(measured: Measured) -> Iterator[Result]:
         yield Result(what, against, measured.ratio(ours, hand), numbers, goal)
 
 
-def side(name: str, used: TracerProvider, quote: Quote, around: Around = nullcontext) -> Side:
+def side(
+    name: str, used: TracerProvider, quote: Quote, around: Around = nullcontext, *, metrics: MeterProvider | None = None
+) -> Side:
     """Call ``quote`` inside of ``around``, with nothing left over from the turn before."""
 
     def turn() -> float:
         used.force_flush()
-        use(used)
+        use(used, metrics)
         with around():
             return thread_cpu(calls, CALLS)
 

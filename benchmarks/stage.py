@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
+from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -104,10 +107,17 @@ def rows_processor(db: Database, **settings: object) -> ObservabilityEventsProce
     return ObservabilityEventsProcessor(db.settings(**settings))
 
 
-def use(tracer_provider: TracerProvider | None) -> None:
-    """Let the decorators start their spans there; None turns them off."""
+def use(tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None = None) -> None:
+    """Let the decorators start their spans there, and measure if there is a meter provider; None turns them off."""
     settings = Settings.from_environment({}, enabled=tracer_provider is not None)
-    otel_auto_assign.configure(settings=settings, tracer_provider=tracer_provider)
+    otel_auto_assign.configure(
+        settings=settings, tracer_provider=tracer_provider, meter_provider=meter_provider or NoOpMeterProvider()
+    )
+
+
+def meters() -> SdkMeterProvider:
+    """Build a meter provider; its reader takes what is recorded and exports nothing."""
+    return SdkMeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
 
 
 def next_booking() -> str:

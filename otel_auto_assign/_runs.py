@@ -20,6 +20,7 @@ import time
 from opentelemetry.trace import Span
 
 from otel_auto_assign._attempts import Attempt, Attributes, Child, Ending
+from otel_auto_assign._errors import Error
 
 
 class Clock:
@@ -39,7 +40,7 @@ class Clock:
 class Run:
     """What job and inline runs share: the span, the clock, the lock, and what every child's span carries."""
 
-    __slots__ = ("clock", "common", "ended", "lock", "recording", "span")
+    __slots__ = ("clock", "common", "ended", "lock", "logged", "recording", "span")
 
     def __init__(self, span: Span, clock: Clock, common: Attributes, *, recording: bool) -> None:
         self.span = span
@@ -50,6 +51,8 @@ class Run:
         # Reentrant: the garbage collector may close an abandoned coroutine of this run while its own thread is inside.
         self.lock = threading.RLock()
         self.ended = False
+        self.logged: tuple[int, Error] | None = None
+        """The exception that was logged last: an identity, for the object itself would be kept alive."""
 
     def asked(self) -> None:
         """Note that a quote has started."""

@@ -16,6 +16,7 @@ from opentelemetry.trace import Span
 from otel_auto_assign import semconv, values
 from otel_auto_assign._attempts import Attributes, put
 from otel_auto_assign._errors import Error, error_of
+from otel_auto_assign._exceptions import log_exception
 from otel_auto_assign._guard import swallowed
 from otel_auto_assign._inline_run import InlineRun
 from otel_auto_assign._job_run import JobRun
@@ -89,12 +90,21 @@ class Scope:
         """End the span after ``exception`` left the call, which the caller raises again itself."""
         try:
             restore(self._context, self._previous)
+            if runtime.settings.exception_logs:
+                self._log(exception)
             self._finish(None, exception)
         except Exception as failure:
             self._failed(failure)
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         raise NotImplementedError
+
+    def _log(self, exception: BaseException) -> None:
+        error = error_of(exception)
+        seen = (id(exception), error)
+        if not error.cancelled and seen != self.run.logged:
+            self.run.logged = seen
+            log_exception(runtime.logger, self.span, exception, error, self.run.clock.now())
 
     def _failed(self, failure: Exception) -> None:
         """End the span all the same after a fault of ours: a job has its summary, an inline run its terminal."""

@@ -99,6 +99,12 @@ INLINE_CONFIRM_DURATION_MS: Final = "auto_assign.inline.confirm_duration_ms"
 STAGE_NAME: Final = "auto_assign.stage.name"
 STAGE_THRESHOLD_MS: Final = "auto_assign.stage.threshold_ms"
 
+# -- log records of exceptions, OpenTelemetry's own ---------------------------------------------------------------
+
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+
 # -- metrics ------------------------------------------------------------------------------------------------------
 
 METRIC_QUOTE_DURATION: Final = "auto_assign.quote.duration"

@@ -88,6 +88,12 @@ class Settings:
         "DEBUG_CAPACITY_PROFILING",
         doc="Every stage becomes a span, and quotes carry the planner's own statistics (`planner_internal`).",
     )
+    exception_logs: bool = _setting(
+        False,
+        "OTEL_AUTO_ASSIGN_EXCEPTION_LOGS",
+        doc="Exceptions that leave a traced call are also emitted as OpenTelemetry log records, with their stack trace "
+        "(scrubbed). They are never span events.",
+    )
     inline_timeout: float = _setting(
         12.0,
         "OTEL_AUTO_ASSIGN_INLINE_TIMEOUT",
