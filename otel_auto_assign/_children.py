@@ -11,7 +11,7 @@ from opentelemetry.context import Context, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
 from otel_auto_assign import reasons, semconv, values
-from otel_auto_assign._attempts import CONFIRM, QUOTE, Attempt, Attributes, Child, Ending, put
+from otel_auto_assign._attempts import CONFIRM, QUOTE, Attempt, Attributes, Child, put
 from otel_auto_assign._errors import Error, error_of
 from otel_auto_assign._job_run import JobRun
 from otel_auto_assign._runs import Clock, Run
@@ -36,7 +36,7 @@ def run_around(place: Place, spec: Spec, args: tuple[Any, ...], kwargs: dict[str
     if place.run is not None:
         return place.run
     common = common_attributes(semconv.FLOW_DIRECT, spec.read(args, kwargs))
-    return Run(INVALID_SPAN, Clock(), common, recording=runtime.metrics.on)
+    return Run(INVALID_SPAN, Clock(), common, measured=runtime.metrics.on)
 
 
 def start_attributes(run: Run, spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attributes:
@@ -94,7 +94,6 @@ class _AskingScope(Scope):
 
     __slots__ = ("_asking", "_attempt", "_nested", "_start_ns")
     role: ClassVar[str]
-    measured: ClassVar[bool] = False
 
     def __init__(
         self, spec: Spec, run: Run, span: Span, context: Context, place: Place, start_ns: int, *, nested: bool
@@ -127,14 +126,13 @@ class _AskingScope(Scope):
                 self._start_ns, end_ns,
             )  # fmt: skip
             endings = [] if late or self._nested else run.child_ended(self._attempt, child)
-        ending = Ending(
-            span, self._attributes(child, outcome, late=late), error and (error.type, error.message), end_ns
-        )
-        end_span(*ending)
+        attributes = self._attributes(child, outcome, late=late)
+        status = None if error is None else (error.type, error.message)
+        end_span(span, attributes, status, end_ns)
         if endings:
             end_spans(endings)
-        if self.measured and not self._nested and runtime.metrics.on:
-            measure(semconv.SPAN_QUOTE, run, ending, self._start_ns)
+        if run.measured and self.role is QUOTE and not self._nested:
+            measure(semconv.SPAN_QUOTE, run, attributes, status, end_ns - self._start_ns, self._context)
 
     def _attributes(self, child: Child, outcome: Outcome, *, late: bool) -> Attributes:
         attributes: Attributes = {semconv.SUCCESS: child.success, semconv.REASON_CODE: child.code}
@@ -182,7 +180,6 @@ class QuoteScope(_AskingScope):
 
     __slots__ = ()
     role = QUOTE
-    measured = True
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         if self._asking is not None:

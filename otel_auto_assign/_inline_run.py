@@ -31,10 +31,10 @@ class InlineRun(Run):
         attempt_id: str | None,
         timeout_s: float,
         *,
-        recording: bool,
+        measured: bool,
     ) -> None:
         attempt_id = attempt_id or format_span_id(span.get_span_context().span_id)
-        super().__init__(span, clock, {**common, semconv.INLINE_ATTEMPT_ID: attempt_id}, recording=recording)
+        super().__init__(span, clock, {**common, semconv.INLINE_ATTEMPT_ID: attempt_id}, measured=measured)
         self.timeout_ns = int(timeout_s * 1e9)
         self.hold_id: str | None = None
         self.idempotency_key: str | None = None

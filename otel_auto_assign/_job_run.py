@@ -29,10 +29,10 @@ class JobRun(Run):
     )
 
     def __init__(
-        self, span: Span, clock: Clock, common: Attributes, max_attempts: int | None, *, recording: bool
+        self, span: Span, clock: Clock, common: Attributes, max_attempts: int | None, *, measured: bool
     ) -> None:
         job_id = format_span_id(span.get_span_context().span_id)
-        super().__init__(span, clock, {**common, semconv.JOB_ID: job_id}, recording=recording)
+        super().__init__(span, clock, {**common, semconv.JOB_ID: job_id}, measured=measured)
         self.max_attempts = max_attempts
         self.facts: Attributes = {}
         """What the application told, for the job's span."""

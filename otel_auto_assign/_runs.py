@@ -40,13 +40,15 @@ class Clock:
 class Run:
     """What job and inline runs share: the span, the clock, the lock, and what every child's span carries."""
 
-    __slots__ = ("clock", "common", "ended", "lock", "logged", "recording", "span")
+    __slots__ = ("clock", "common", "ended", "lock", "logged", "measured", "recording", "span")
 
-    def __init__(self, span: Span, clock: Clock, common: Attributes, *, recording: bool) -> None:
+    def __init__(self, span: Span, clock: Clock, common: Attributes, *, measured: bool) -> None:
         self.span = span
         self.clock = clock
         self.common = common
-        self.recording = recording
+        self.measured = measured
+        """Whether metrics are recorded; decided at the start, for the run and all its children."""
+        self.recording = measured or span.is_recording()
         """Whether anybody will see what the run comes to, by its span or by metrics."""
         # Reentrant: the garbage collector may close an abandoned coroutine of this run while its own thread is inside.
         self.lock = threading.RLock()

@@ -27,7 +27,6 @@ from otel_auto_assign._spans import (
     activate,
     end_run,
     end_span,
-    is_seen,
     is_suppressed,
     place_in,
     restore,
@@ -91,7 +90,7 @@ class Scope:
         try:
             restore(self._context, self._previous)
             if runtime.settings.exception_logs:
-                self._log(exception)
+                self._log_safely(exception)
             self._finish(None, exception)
         except Exception as failure:
             self._failed(failure)
@@ -99,12 +98,16 @@ class Scope:
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         raise NotImplementedError
 
-    def _log(self, exception: BaseException) -> None:
-        error = error_of(exception)
-        seen = (id(exception), error)
-        if not error.cancelled and seen != self.run.logged:
-            self.run.logged = seen
-            log_exception(runtime.logger, self.span, exception, error, self.run.clock.now())
+    def _log_safely(self, exception: BaseException) -> None:
+        """Log ``exception``; a log pipeline of the host's that raises does not cost the span its facts."""
+        try:
+            error = error_of(exception)
+            seen = (id(exception), error)
+            if not error.cancelled and seen != self.run.logged:
+                self.run.logged = seen
+                log_exception(runtime.logger, self.span, exception, error, self.run.clock.now())
+        except Exception as failure:
+            swallowed("logging an exception", failure)
 
     def _failed(self, failure: Exception) -> None:
         """End the span all the same after a fault of ours: a job has its summary, an inline run its terminal."""
@@ -151,7 +154,7 @@ class JobScope(Scope):
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         outcome, error = read_end(self.run.recording, self.spec, value, exception)
-        end_run(semconv.SPAN_JOB, self.run, self.run.end(outcome, error))
+        end_run(semconv.SPAN_JOB, self.run, self.run.end(outcome, error), self._context)
 
 
 def begin_job(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JobScope | None:
@@ -166,7 +169,7 @@ def begin_job(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JobS
     put(at_start, semconv.BOOKING_STATUS, said(given.status))
     put(at_start, semconv.INLINE_ATTEMPT_ID, values.safe_id(given.attempt_id))
     span = start_span(semconv.SPAN_JOB, context, at_start, clock.start_ns)
-    run = JobRun(span, clock, common, spec.max_attempts, recording=is_seen(span))
+    run = JobRun(span, clock, common, spec.max_attempts, measured=runtime.metrics.on)
     return JobScope(spec, run, span, context, Place(run, None, None, place_in(context)))
 
 
@@ -178,7 +181,7 @@ class InlineScope(Scope):
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         outcome, error = read_end(self.run.recording, self.spec, value, exception)
-        end_run(semconv.SPAN_INLINE, self.run, self.run.end(outcome, exception, error))
+        end_run(semconv.SPAN_INLINE, self.run, self.run.end(outcome, exception, error), self._context)
 
 
 def begin_inline(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> InlineScope | None:
@@ -191,7 +194,7 @@ def begin_inline(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> I
     common = common_attributes(semconv.FLOW_INLINE, given)
     span = start_span(semconv.SPAN_INLINE, context, common, clock.start_ns)
     timeout_s = runtime.settings.inline_timeout if spec.timeout_s is None else spec.timeout_s
-    run = InlineRun(span, clock, common, values.safe_id(given.attempt_id), timeout_s, recording=is_seen(span))
+    run = InlineRun(span, clock, common, values.safe_id(given.attempt_id), timeout_s, measured=runtime.metrics.on)
     if span.is_recording():
         span.set_attribute(semconv.INLINE_ATTEMPT_ID, run.common[semconv.INLINE_ATTEMPT_ID])
     return InlineScope(spec, run, span, context, Place(run, None, None, place_in(context)))

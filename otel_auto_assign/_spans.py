@@ -18,7 +18,6 @@ from otel_auto_assign._guard import swallowed
 from otel_auto_assign._lean import LeanSpan
 from otel_auto_assign._runs import Run
 from otel_auto_assign._runtime import runtime
-from otel_auto_assign.metrics import Ended
 
 _PLACE: Final = create_key("auto_assign")
 (_SPAN,) = set_span_in_context(INVALID_SPAN, Context())  # OpenTelemetry's own key, which it does not publish
@@ -89,23 +88,19 @@ def end_spans(endings: Iterable[Ending]) -> None:
         end_span(*ending)
 
 
-def is_seen(span: Span) -> bool:
-    """Tell whether anybody will see what a run comes to: its span is recorded, or metrics are."""
-    return span.is_recording() or runtime.metrics.on
-
-
-def end_run(name: str, run: Run, endings: list[Ending]) -> None:
+def end_run(name: str, run: Run, endings: list[Ending], context: Context) -> None:
     """End the spans that a run's end closes, its own the last, and measure it; nothing when it had ended before."""
     end_spans(endings)
-    if endings and runtime.metrics.on:
-        measure(name, run, endings[-1], run.clock.start_ns)
+    if endings and run.measured:
+        _, attributes, error, end_ns = endings[-1]
+        measure(name, run, attributes, error, end_ns - run.clock.start_ns, context)
 
 
-def measure(name: str, run: Run, ending: Ending, start_ns: int) -> None:
-    """Hand a call that has ended over to the metrics."""
-    error_type = ending.error[0] if ending.error is not None else None
-    context = set_span_in_context(ending.span, Context())
-    runtime.metrics.ended(Ended(name, run.common, ending.attributes, error_type, ending.end_ns - start_ns, context))
+def measure(
+    name: str, run: Run, attributes: Attributes, error: tuple[str, str] | None, duration_ns: int, context: Context
+) -> None:
+    """Hand a call over to the metrics; its span, current in ``context``, has ended."""
+    runtime.metrics.ended((name, run.common, attributes, None if error is None else error[0], duration_ns, context))
 
 
 def activate(previous: Context, span: Span, place: Place | None) -> Context:

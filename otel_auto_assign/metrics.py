@@ -21,7 +21,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, NoOpHistogram, Observation
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 _ATTEMPTS: Final = tuple(range(1, 12))
-_FLAGS: Final = (semconv.FLAG_RETRY_POLICY_V2, semconv.FLAG_PLANNER_CACHE)
-_OF_QUOTE: Final = (semconv.FLOW, semconv.SUCCESS, semconv.REASON_CODE, semconv.CACHE_HIT, *_FLAGS)
-_OF_JOB: Final = (semconv.JOB_RESULT, semconv.JOB_HARD_STOP_REASON_CODE, *_FLAGS)
-_OF_ATTEMPTS: Final = (semconv.JOB_RESULT, *_FLAGS)
-_OF_INLINE: Final = (semconv.INLINE_OUTCOME, semconv.REASON_CODE, semconv.CACHE_HIT, *_FLAGS)
+_COMMON: Final = (semconv.FLAG_RETRY_POLICY_V2, semconv.FLAG_PLANNER_CACHE, semconv.ERROR_TYPE)
+_OF_QUOTE: Final = (semconv.FLOW, semconv.SUCCESS, semconv.REASON_CODE, semconv.CACHE_HIT, *_COMMON)
+_OF_JOB: Final = (semconv.JOB_RESULT, semconv.JOB_HARD_STOP_REASON_CODE, *_COMMON)
+_OF_ATTEMPTS: Final = (semconv.JOB_RESULT, *_COMMON)
+_OF_INLINE: Final = (semconv.INLINE_OUTCOME, semconv.REASON_CODE, semconv.CACHE_HIT, *_COMMON)
 
 _NS_PER_S: Final = 1e9
 LINGER_SECONDS: Final = 1.0
@@ -50,18 +50,9 @@ _A_BREATH: Final = 20  # measurements between two offers of the interpreter to t
 _MOST_ERROR_TYPES: Final = 100
 
 
-class Ended(NamedTuple):
-    """A call that has ended, as it is measured."""
-
-    span_name: str
-    common: Attributes
-    """What all spans of the run carry."""
-    attributes: Attributes
-    """What the span was ended with."""
-    error_type: str | None
-    duration_ns: int
-    context: Context
-    """In which the span is current, for exemplars."""
+Call = tuple[str, "Attributes", "Attributes", str | None, int, "Context"]
+"""A call that has ended: its span's name, what all spans of its run carry, what its span was ended with, its
+``error.type``, nanoseconds, and the context in which its span is current. A plain tuple: callers pay for making it."""
 
 
 class Metrics:
@@ -85,7 +76,7 @@ class Metrics:
 
     def begin(self) -> None:
         """Set everything that belongs to one process."""
-        self._waiting: deque[Ended] = deque()
+        self._waiting: deque[Call] = deque()
         self._nothing = threading.Lock()  # held while nothing waits; released to wake the thread
         self._nothing.acquire()
         self._little = threading.Lock()  # held until much waits
@@ -99,7 +90,7 @@ class Metrics:
         real = getattr(self._quotes, "_real_instrument", self._quotes)
         return real is not None and type(real) is not NoOpHistogram
 
-    def ended(self, call: Ended) -> None:
+    def ended(self, call: Call) -> None:
         """Take ``call`` to be measured; never blocks. When too many wait it is dropped, and counted as a failure."""
         waiting = self._waiting
         count = len(waiting)
@@ -129,28 +120,21 @@ class Metrics:
             if number % _A_BREATH == _A_BREATH - 1:
                 time.sleep(0)
 
-    def _record(self, call: Ended) -> None:
-        seconds = call.duration_ns / _NS_PER_S
-        if call.span_name == semconv.SPAN_QUOTE:
-            self._quotes.record(seconds, self._picked(call, _OF_QUOTE), call.context)
-        elif call.span_name == semconv.SPAN_INLINE:
-            self._inline_runs.record(seconds, self._picked(call, _OF_INLINE), call.context)
-        elif call.span_name == semconv.SPAN_JOB:
-            self._jobs.record(seconds, self._picked(call, _OF_JOB), call.context)
-            attempts = call.attributes[semconv.JOB_ATTEMPTS_USED]
+    def _record(self, call: Call) -> None:
+        name, common, attributes, error_type, duration_ns, context = call
+        known = {**common, **attributes}
+        if error_type is not None:
+            known[semconv.ERROR_TYPE] = self._bounded(error_type)
+        seconds = duration_ns / _NS_PER_S
+        if name == semconv.SPAN_QUOTE:
+            self._quotes.record(seconds, _picked(known, _OF_QUOTE), context)
+        elif name == semconv.SPAN_INLINE:
+            self._inline_runs.record(seconds, _picked(known, _OF_INLINE), context)
+        elif name == semconv.SPAN_JOB:
+            attempts = known[semconv.JOB_ATTEMPTS_USED]
             assert isinstance(attempts, int)  # noqa: S101 - for the type checker: it is ours
-            self._attempts.record(attempts, self._picked(call, _OF_ATTEMPTS), call.context)
-
-    def _picked(self, call: Ended, keys: Iterable[str]) -> Attributes:
-        common, attributes = call.common, call.attributes
-        picked: Attributes = {}
-        for key in keys:
-            value = attributes.get(key, common.get(key))
-            if value is not None:
-                picked[key] = value
-        if call.error_type is not None:
-            picked[semconv.ERROR_TYPE] = self._bounded(call.error_type)
-        return picked
+            self._jobs.record(seconds, _picked(known, _OF_JOB), context)
+            self._attempts.record(attempts, _picked(known, _OF_ATTEMPTS), context)
 
     def _bounded(self, error_type: str) -> str:
         """Let a program that makes exception classes without end not make time series without end."""
@@ -194,6 +178,10 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 
 def _durations(meter: Meter, name: str, description: str) -> Histogram:
     return meter.create_histogram(name, unit="s", description=description, explicit_bucket_boundaries_advisory=_SECONDS)
+
+
+def _picked(known: Attributes, keys: Iterable[str]) -> Attributes:
+    return {key: known[key] for key in keys if key in known}
 
 
 def _release(lock: threading.Lock) -> None:

@@ -14,7 +14,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_auto_assign import Settings, _exceptions, configure, traced_inline, traced_job, traced_quote
+from otel_auto_assign import Settings, _exceptions, _guard, configure, traced_inline, traced_job, traced_quote
+from otel_auto_assign._runtime import runtime
 
 ABLE = "context" in inspect.signature(Logger.emit).parameters
 needs_keywords = pytest.mark.skipif(not ABLE, reason="this OpenTelemetry API cannot emit without the SDK's records")
@@ -131,6 +132,24 @@ def test_cancellation_is_no_exception_to_log() -> None:
             job(error)
 
     assert logged.records == []
+
+
+@needs_keywords
+def test_a_log_pipeline_that_raises_costs_the_span_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host's own exception leaves the job, whose result is what it was."""
+    logged = Logged()
+
+    def emit(*_args: object, **_keywords: object) -> None:
+        raise OSError("the host's exporter")
+
+    monkeypatch.setattr(runtime.logger, "emit", emit)
+    with _guard.strict(on=False), pytest.raises(ValueError, match="boom"):
+        job(ValueError("boom"))
+    (span,) = [span for span in logged.spans.get_finished_spans() if span.name == "auto_assign.job"]
+
+    assert span.attributes is not None
+    assert span.attributes["auto_assign.job.result"] == "error"
+    assert _guard.failures["logging an exception"] == 1
 
 
 def test_an_api_that_cannot_do_it_is_told_once(
