@@ -58,7 +58,9 @@ PROMISED: Final = {cells[0].strip("`"): (cells[1], promised_keys(cells[2])) for 
 ATTRIBUTES: Final = sorted(
     value
     for name, value in vars(semconv).items()
-    if isinstance(value, str) and value.startswith("auto_assign.") and not name.startswith(("SPAN_", "EVENT_"))
+    if isinstance(value, str)
+    and value.startswith("auto_assign.")
+    and not name.startswith(("SPAN_", "EVENT_", "METRIC_"))
 )
 NOTHING_KNOWN: Final = Facts(foreign("", None))
 

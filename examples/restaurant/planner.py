@@ -178,6 +178,7 @@ class Planner:
 
         Raises:
             psycopg.errors.ExclusionViolation: If another planner was faster.
+            psycopg.errors.DeadlockDetected: If another planner was as fast.
             psycopg.Error: If the database fails, or a lock is waited for too long.
         """
         hold = Hold(uuid.uuid4(), booking.id, combination.table_ids)
@@ -198,7 +199,8 @@ class Planner:
         for combination in choice.free[:MOST_TRIES]:
             try:
                 hold = self.place_hold(booking, combination)
-            except psycopg.errors.ExclusionViolation:
+            except (psycopg.errors.ExclusionViolation, psycopg.errors.DeadlockDetected):
+                # Two that insert at the same instant wait for one another: the server ends one of them.
                 conflicts += 1
             else:
                 stats = _stats(choice, conflicts)
