@@ -103,8 +103,17 @@ def test_the_instrumentation_does_without_extras(module: str) -> None:
 
 def test_importing_the_instrumentation_imports_no_extra() -> None:
     """The import itself, in a fresh interpreter, pulls none of them in by a detour either."""
-    program = "import sys, otel_auto_assign; print(*sys.modules, sep='\\n')"
+    program = "import sys; from otel_auto_assign import *; print(*sys.modules, sep='\\n')"
     shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
 
-    assert "otel_auto_assign" in shown
+    assert {"otel_auto_assign.decorators", "otel_auto_assign._runtime"} <= set(shown)
     assert [name for name in shown for extra in EXTRAS if f"{name}.".startswith(f"{extra}.")] == []
+
+
+def test_making_rows_imports_no_instrumentation() -> None:
+    """A process that only makes rows gets of the other package its names, values and settings, and nothing that wraps."""
+    program = "import sys, observability_events; print(*sys.modules, sep='\\n')"
+    shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+
+    assert "observability_events.rows" in shown
+    assert {name for name in shown if name.startswith("otel_auto_assign")} <= {"otel_auto_assign"}.union(*GROUND)
