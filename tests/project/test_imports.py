@@ -111,7 +111,7 @@ def test_importing_the_instrumentation_imports_no_extra() -> None:
 
 
 def test_making_rows_imports_no_instrumentation() -> None:
-    """A process that only makes rows gets of the other package its names, values and settings, and nothing that wraps."""
+    """A process that only makes rows gets names, values and settings of the other package, nothing that wraps."""
     program = "import sys, observability_events; print(*sys.modules, sep='\\n')"
     shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
 
