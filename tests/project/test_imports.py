@@ -39,7 +39,7 @@ EXPORTER: Final = (
     {"observability_events"},
     {"observability_events.processor", "observability_events.exporter", "observability_events.sampler"},
     {"observability_events.pipeline"},
-    {"observability_events.postgres"},
+    {"observability_events.postgres", "observability_events.console"},
     {"observability_events.probe"},
     {"observability_events.connection", "observability_events.delivery", "observability_events.making"},
     {"observability_events.wire"},
