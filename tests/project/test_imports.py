@@ -55,13 +55,24 @@ READING: Final = (
     {"otel_auto_assign.analysis"},
     *GROUND[-2:],
 )
-HOUSES: Final = {"instrumentation": INSTRUMENTATION, "exporter": EXPORTER, "reading": READING}
-"""Three houses on one ground: the first two never know each other, and the third, which reads, knows neither."""
+TESTING: Final = (
+    {"otel_auto_assign.pytest_plugin"},
+    {"otel_auto_assign.testing"},
+    {"otel_auto_assign._doubles"},
+    set().union(*INSTRUMENTATION, *EXPORTER),
+)
+HOUSES: Final = {"instrumentation": INSTRUMENTATION, "exporter": EXPORTER, "reading": READING, "testing": TESTING}
+"""Three houses on one ground: the first two never know each other, and the third, which reads, knows neither. The
+testing kit stands on both of the first."""
 EXTRAS: Final = {
-    "opentelemetry.sdk", "opentelemetry.exporter", "psycopg", "orjson", "typer", "rich", "scipy", "numpy", "grpc"
+    "opentelemetry.sdk", "opentelemetry.exporter", "psycopg", "orjson", "typer", "rich", "scipy",
+    "numpy", "grpc", "pytest",
 }  # fmt: skip
 """What only an extra installs: the instrumentation must do without."""
-MAY_USE_EXTRAS: Final = ("observability_events", "otel_auto_assign.analysis", "otel_auto_assign.cli")
+MAY_USE_EXTRAS: Final = (
+    "observability_events", "otel_auto_assign.analysis", "otel_auto_assign.cli", "otel_auto_assign.testing",
+    "otel_auto_assign.pytest_plugin", "otel_auto_assign._doubles",
+)  # fmt: skip
 
 
 def ours(name: str) -> bool:
