@@ -37,6 +37,8 @@ INSTRUMENTATION: Final = (
 )
 EXPORTER: Final = (
     {"observability_events"},
+    {"observability_events.sink"},
+    {"observability_events.sink.otlp"},
     {"observability_events.processor", "observability_events.exporter", "observability_events.sampler"},
     {"observability_events.pipeline"},
     {"observability_events.postgres", "observability_events.console"},
@@ -65,7 +67,7 @@ HOUSES: Final = {"instrumentation": INSTRUMENTATION, "exporter": EXPORTER, "read
 """Three houses on one ground: the first two never know each other, and the third, which reads, knows neither. The
 testing kit stands on both of the first."""
 EXTRAS: Final = {
-    "opentelemetry.sdk", "opentelemetry.exporter", "psycopg", "orjson", "typer", "rich", "scipy",
+    "opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "psycopg", "orjson", "typer", "rich", "scipy",
     "numpy", "grpc", "pytest",
 }  # fmt: skip
 """What only an extra installs: the instrumentation must do without."""
