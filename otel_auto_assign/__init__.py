@@ -1,4 +1,7 @@
-"""OpenTelemetry instrumentation for automatic table assignment."""
+"""OpenTelemetry instrumentation for automatic table assignment.
+
+PYTEST_DONT_REWRITE: our plugin would have pytest warn where this package was imported before it.
+"""
 
 from __future__ import annotations
 
