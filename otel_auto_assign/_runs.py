@@ -16,11 +16,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from opentelemetry.trace import Span
 
 from otel_auto_assign._attempts import Attempt, Attributes, Child, Ending
 from otel_auto_assign._errors import Error
+
+wall_ns: Callable[[], int] = time.time_ns
+"""Unix nanoseconds. With `ticks_ns` the only ways in which time comes into the instrumentation: the testing kit
+replaces both, so they are looked up in this module at each call, never imported by name."""
+ticks_ns: Callable[[], int] = time.perf_counter_ns
+"""Nanoseconds that never step back."""
 
 
 class Clock:
@@ -29,12 +36,12 @@ class Clock:
     __slots__ = ("_offset_ns", "start_ns")
 
     def __init__(self) -> None:
-        self.start_ns = time.time_ns()
-        self._offset_ns = self.start_ns - time.perf_counter_ns()
+        self.start_ns = wall_ns()
+        self._offset_ns = self.start_ns - ticks_ns()
 
     def now(self) -> int:
         """Give Unix nanoseconds, never before ``start_ns``."""
-        return self._offset_ns + time.perf_counter_ns()
+        return self._offset_ns + ticks_ns()
 
 
 class Run:

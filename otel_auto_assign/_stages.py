@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from opentelemetry.context import get_current
 
-from otel_auto_assign import semconv, values
+from otel_auto_assign import _runs, semconv, values
 from otel_auto_assign._attempts import Attributes
 from otel_auto_assign._children import run_around, start_attributes
 from otel_auto_assign._guard import swallowed
@@ -38,7 +37,7 @@ class StageWatch:
         self._spec = spec
         self._args = args
         self._kwargs = kwargs
-        self._start_ns = time.perf_counter_ns()
+        self._start_ns = _runs.ticks_ns()
 
     def returned(self, value: Any) -> None:
         """Look at the clock after the stage returned."""
@@ -49,7 +48,7 @@ class StageWatch:
         self._ended(exception)
 
     def _ended(self, exception: BaseException | None) -> None:
-        elapsed_ns = time.perf_counter_ns() - self._start_ns
+        elapsed_ns = _runs.ticks_ns() - self._start_ns
         try:
             if elapsed_ns > _threshold_s(self._spec) * 1e9:
                 self._slow(elapsed_ns, exception)

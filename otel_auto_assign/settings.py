@@ -115,6 +115,12 @@ class Settings:
         doc="Where rows are written: a libpq connection string or URI. It is never logged.",
         secret=True,
     )
+    console: bool = _setting(
+        False,
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONSOLE",
+        doc="Rows are printed to the standard output as JSON lines, and not written. "
+        "`OTEL_TRACES_EXPORTER=observability_events` does so without a DSN, too.",
+    )
     table: str = _setting(
         "observability_events",
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_TABLE",

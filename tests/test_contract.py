@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observability_events.catalogue import CATALOGUE
+from observability_events.conditions import SPAN_ROWS
 from observability_events.facts import Facts
-from observability_events.rows import SPAN_ROWS, Row, all_rows_of, row_id
+from observability_events.rows import Row, all_rows_of, row_id
 from otel_auto_assign import reasons, semconv
 from tests.exporters.spans import EVERY, Recipe, foreign
 

@@ -1,6 +1,10 @@
-"""Rows of automatic table assignment in PostgreSQL, made from the spans of ``otel_auto_assign``."""
+"""Rows of automatic table assignment in PostgreSQL, made from the spans of ``otel_auto_assign``.
+
+PYTEST_DONT_REWRITE: our plugin would have pytest warn where this package was imported before it.
+"""
 
 from observability_events.accounts import Accounts
+from observability_events.explanation import Explanation, explain
 from observability_events.exporter import ObservabilityEventsExporter
 from observability_events.pipeline import Pipeline
 from observability_events.processor import ObservabilityEventsProcessor
@@ -10,7 +14,9 @@ __all__ = [
     "Accounts",
     "AlwaysSampleAutoAssign",
     "AutoAssignSampler",
+    "Explanation",
     "ObservabilityEventsExporter",
     "ObservabilityEventsProcessor",
     "Pipeline",
+    "explain",
 ]

@@ -7,6 +7,7 @@ written once: its id is the same, and the second is counted as already present.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -14,6 +15,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from observability_events.pipeline import Pipeline
 from observability_events.rows import all_rows_of, is_ours
 from otel_auto_assign import _guard
+from otel_auto_assign._guard import SafeLog
 from otel_auto_assign.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _MILLISECONDS: Final = 1000.0
 
+_log = SafeLog(__name__)
+
 
 class ObservabilityEventsExporter(SpanExporter):
     """Hands our spans over to the pipeline that writes their rows, a job's ``started`` included.
@@ -30,11 +34,14 @@ class ObservabilityEventsExporter(SpanExporter):
     Args:
         settings: By default those of the environment.
         pipeline: Used in the place of an own one.
+
+    Without a DSN it prints the rows to the standard output, one JSON line each, and says so once in the log: whoever
+    chose this exporter and has no database sees what would be written.
     """
 
     def __init__(self, settings: Settings | None = None, *, pipeline: Pipeline | None = None) -> None:
         if pipeline is None:
-            pipeline = Pipeline(Settings.from_environment() if settings is None else settings)
+            pipeline = Pipeline(_printing(Settings.from_environment() if settings is None else settings))
         self.pipeline = pipeline
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -60,3 +67,10 @@ class ObservabilityEventsExporter(SpanExporter):
             self.pipeline.shutdown()
         except Exception as error:
             _guard.swallowed("shutting the rows' pipeline down", error)
+
+
+def _printing(settings: Settings) -> Settings:
+    if settings.dsn or settings.console:
+        return settings
+    _log.warning("no DSN is set: rows are printed to the standard output, not written")
+    return dataclasses.replace(settings, console=True)

@@ -27,6 +27,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from observability_events.accounts import Accounts, Ledger
 from observability_events.bell import Bell
 from observability_events.connection import dsn_problem
+from observability_events.console import ConsoleWriter
 from observability_events.delivery import Delivery, Writer, nothing_refused
 from observability_events.making import Maker
 from observability_events.postgres import PostgresWriter
@@ -61,25 +62,26 @@ class Pipeline:
 
     Args:
         settings: Batch, buffer, time-outs, and where to.
-        writer: Makes the writer, once in each process; by default one for PostgreSQL.
+        writer: Makes the writer, once in each process; by default one for PostgreSQL, or with ``settings.console`` one
+            that prints.
         on_refused: Called by the writer thread with each row that the database will never take and its SQLSTATE.
 
-    Without a usable DSN it says so once in the log and drops what it is given.
+    Without a usable DSN it says so once in the log and drops what it is given, unless it is to print it.
     """
 
     def __init__(
         self,
         settings: Settings,
         *,
-        writer: Callable[[Settings], Writer] = PostgresWriter,
+        writer: Callable[[Settings], Writer] | None = None,
         on_refused: Callable[[Row, str], None] = nothing_refused,
     ) -> None:
         self._settings = settings
-        self._new_writer = writer
+        self._new_writer = writer or (ConsoleWriter if settings.console else PostgresWriter)
         self._on_refused = on_refused
         self._batch = settings.batch_size
         self._limit = settings.buffer_size
-        self._refusing = _no_dsn(settings)
+        self._refusing = None if settings.console else _no_dsn(settings)
         self._begin()
         _live.add(self)
 
@@ -256,7 +258,8 @@ class Pipeline:
 def _no_dsn(settings: Settings) -> str | None:
     if not settings.dsn:
         _log.warning(
-            "no rows are written: set OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN (or SUPABASE_DB_URL) to the database's DSN"
+            "no rows are written: set OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN (or SUPABASE_DB_URL) to the database's "
+            "DSN, or OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONSOLE to see them printed"
         )
         return NO_DSN
     problem = dsn_problem(settings.dsn)

@@ -1,25 +1,25 @@
 """Span → rows of ``observability_events``: a pure function (CONTRACT §4 and §6).
 
 A row follows from a span's name, attributes, times, status, ids and resource and from nothing else, so the same span
-gives the same rows, under the same ids, in the process, from a replay and behind a collector. ``SPAN_ROWS`` says for a
-span's name which event types it gives, and when; what those look like is said in ``catalogue``.
+gives the same rows, under the same ids, in the process, from a replay and behind a collector. Which event types a span
+gives, and when, is said in ``conditions``; what those look like, in ``catalogue``.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from observability_events.catalogue import ABSENT, CATALOGUE, Event, attempt_id
+from observability_events.conditions import SOURCES, SPAN_ROWS, all_hold
 from observability_events.facts import NS_PER_MS, EndedSpan, Facts
 from otel_auto_assign import semconv
 from otel_auto_assign.values import safe_id, safe_text
 
-__all__ = ["SPAN_ROWS", "EndedSpan", "Row", "all_rows_of", "is_ours", "row_id", "rows_of", "started_row"]
+__all__ = ["EndedSpan", "Row", "all_rows_of", "is_ours", "row_id", "rows_of", "started_row"]
 
 SERVICE_UNKNOWN: Final = "unknown_service"  # OpenTelemetry's own default
 ENVIRONMENT_UNKNOWN: Final = "unknown"
@@ -34,9 +34,6 @@ _NOT_LAYOUT: Final = ~(0xF << 76 | 3 << 62)
 _FLAG_SOURCES: Final = frozenset(
     {semconv.FLAGS_FROM_ENVIRONMENT, semconv.FLAGS_FROM_PROVIDER, semconv.FLAGS_BY_DEFAULT}
 )
-
-
-_JOB, _INLINE = semconv.FLOW_JOB, semconv.FLOW_INLINE
 
 
 class Row(NamedTuple):
@@ -55,99 +52,14 @@ class Row(NamedTuple):
     booking_id: uuid.UUID | None
 
 
-# -- which span gives which, at most one of a type ----------------------------------------------------------------
-
-Condition = Callable[[Facts], bool]
-
-
-def _came_to(result: str) -> Condition:
-    return lambda f: f.result == result
-
-
-def _closed_as(outcome: str) -> Condition:
-    return lambda f: f.outcome == outcome
-
-
-def _asked(f: Facts) -> bool:
-    """Say whether an attempt counts: it takes its index when it first asks the planner, or raises."""
-    return not f.late and f.whole(semconv.ATTEMPT_INDEX) is not None
-
-
-def _adjusted(f: Facts) -> bool:
-    return _asked(f) and (
-        f.is_set(semconv.ADJUSTMENT_REQUIRE_ADJACENCY)
-        or f.is_set(semconv.ADJUSTMENT_MAX_TABLES)
-        or f.is_set(semconv.ADJUSTMENT_MAX_ATTEMPTS)
-    )
-
-
-def _nested(f: Facts) -> bool:
-    return f.is_true(semconv.NESTED)
-
-
-def _failed_late(f: Facts) -> bool:
-    return f.late and not f.success
-
-
-def _slow(f: Facts) -> bool:
-    threshold_ms = f.ms(semconv.STAGE_THRESHOLD_MS)
-    return threshold_ms is not None and f.duration_ms > threshold_ms
-
-
-SPAN_ROWS: Final[Mapping[str, tuple[tuple[str, Condition], ...]]] = {
-    semconv.SPAN_JOB: (
-        (semconv.EVENT_SUMMARY, lambda _: True),
-        (semconv.EVENT_SUCCEEDED, _came_to(semconv.RESULT_SUCCEEDED)),
-        (semconv.EVENT_FAILED, _came_to(semconv.RESULT_EXHAUSTED)),
-        (semconv.EVENT_CUTOFF_SKIPPED, _came_to(semconv.RESULT_CUTOFF)),
-        (semconv.EVENT_EXITED_ALREADY_CONFIRMED, _came_to(semconv.RESULT_ALREADY_CONFIRMED)),
-        (semconv.EVENT_HARD_STOP, lambda f: f.is_set(semconv.JOB_HARD_STOP_REASON_CODE)),
-        (semconv.EVENT_INLINE_SKIP_ATTEMPT, lambda f: f.is_set(semconv.INLINE_SKIP_REASON_CODE)),
-    ),
-    semconv.SPAN_ATTEMPT: (
-        (semconv.EVENT_ATTEMPT, lambda f: _asked(f) and not f.raised),
-        (semconv.EVENT_ATTEMPT_ERROR, lambda f: _asked(f) and f.raised),
-        (semconv.EVENT_INLINE_TIMEOUT_ADJUSTMENT, _adjusted),
-    ),
-    semconv.SPAN_QUOTE: (
-        (semconv.EVENT_QUOTE, lambda f: not _nested(f)),
-        (semconv.EVENT_PLANNER_CACHE_HIT, lambda f: f.is_true(semconv.CACHE_HIT) and not f.late and not _nested(f)),
-        (semconv.EVENT_INLINE_QUOTE_RESULT, lambda f: not f.raised and not _nested(f)),
-        (
-            semconv.EVENT_INLINE_QUOTE_ERROR,
-            lambda f: _failed_late(f) and f.raised and not f.cancelled and not _nested(f),
-        ),
-        (semconv.EVENT_INLINE_OPERATION_ABORTED, lambda f: _failed_late(f) and f.cancelled and not _nested(f)),
-    ),
-    semconv.SPAN_CONFIRM: (
-        (semconv.EVENT_INLINE_CONFIRM_SUCCEEDED, lambda f: f.success),
-        (semconv.EVENT_INLINE_CONFIRM_FAILED, lambda f: _failed_late(f) and not f.cancelled),
-        (semconv.EVENT_INLINE_OPERATION_ABORTED, lambda f: _failed_late(f) and f.cancelled),
-    ),
-    semconv.SPAN_INLINE: (
-        (semconv.EVENT_INLINE_SUCCEEDED, _closed_as(semconv.INLINE_SUCCEEDED)),
-        (semconv.EVENT_INLINE_NO_HOLD, _closed_as(semconv.INLINE_NO_HOLD)),
-        (semconv.EVENT_INLINE_QUOTE_ERROR, _closed_as(semconv.INLINE_QUOTE_ERROR)),
-        (semconv.EVENT_INLINE_CONFIRM_FAILED, _closed_as(semconv.INLINE_CONFIRM_FAILED)),
-        (semconv.EVENT_INLINE_TIMEOUT, _closed_as(semconv.INLINE_TIMEOUT)),
-        (semconv.EVENT_INLINE_OPERATION_ABORTED, _closed_as(semconv.INLINE_OPERATION_ABORTED)),
-    ),
-    semconv.SPAN_STAGE: (
-        (semconv.EVENT_STAGE_SLOW, lambda f: not f.late and _slow(f)),
-        (semconv.EVENT_INLINE_STAGE_SLOW, _slow),
-    ),
-}
-"""What an ended span gives; a job's ``started`` is made from its start. Conditions are asked of an event's own flow."""
-
-_SOURCES: Final = {_JOB: semconv.SOURCE_JOB, _INLINE: semconv.SOURCE_INLINE, semconv.FLOW_DIRECT: None}
 _RULES: Final = {
     (name, flow): tuple(
-        (event, applies)
-        for event, applies in ((CATALOGUE[event_type], applies) for event_type, applies in rules)
+        (event, all_hold(conditions))
+        for event, conditions in ((CATALOGUE[event_type], conditions) for event_type, conditions in rules)
         if event.source is None or event.source == source
     )
     for name, rules in SPAN_ROWS.items()
-    for flow, source in _SOURCES.items()
+    for flow, source in SOURCES.items()
 }
 """Span's name and flow → the events that it can give: those of the flow's source, and those of any."""
 
@@ -206,7 +118,7 @@ def _row(event: Event, f: Facts, shared: _Shared) -> Row:
     context.update(shared.context)
     source, severity = event.source, event.severity
     if source is None:
-        source = semconv.SOURCE_INLINE if f.flow == _INLINE else semconv.SOURCE_JOB
+        source = semconv.SOURCE_INLINE if f.flow == semconv.FLOW_INLINE else semconv.SOURCE_JOB
     if severity is None:
         severity = semconv.SEVERITY_WARNING if f.raised else semconv.SEVERITY_INFO
     return Row(

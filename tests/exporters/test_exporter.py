@@ -58,7 +58,7 @@ def test_beside_the_processor_every_row_is_there_once(conn: Connection, dsn: str
 
 
 def test_says_when_it_did_not_accept() -> None:
-    """A result of success means accepted; after the shutdown, or without a DSN, it is failure."""
+    """A result of success means accepted; after the shutdown, or with a DSN that is none, it is failure."""
     exporter = ObservabilityEventsExporter(settings("host=/no/such/folder"))
     assert exporter.export([span()]) is SpanExportResult.SUCCESS
     assert exporter.export([]) is SpanExportResult.SUCCESS
@@ -66,4 +66,4 @@ def test_says_when_it_did_not_accept() -> None:
     exporter.pipeline.shutdown(0)
     exporter.shutdown()
     assert exporter.export([span()]) is SpanExportResult.FAILURE
-    assert ObservabilityEventsExporter(settings("")).export([span()]) is SpanExportResult.FAILURE
+    assert ObservabilityEventsExporter(settings("no dsn")).export([span()]) is SpanExportResult.FAILURE

@@ -38,14 +38,16 @@ INSTRUMENTATION: Final = (
 )
 EXPORTER: Final = (
     {"observability_events"},
+    {"observability_events.sink"},
+    {"observability_events.sink.otlp"},
     {"observability_events.processor", "observability_events.exporter", "observability_events.sampler"},
     {"observability_events.pipeline"},
-    {"observability_events.postgres"},
+    {"observability_events.postgres", "observability_events.console"},
     {"observability_events.probe"},
     {"observability_events.connection", "observability_events.delivery", "observability_events.making"},
     {"observability_events.wire"},
-    {"observability_events.rows"},
-    {"observability_events.catalogue"},
+    {"observability_events.rows", "observability_events.explanation"},
+    {"observability_events.catalogue", "observability_events.conditions"},
     {"observability_events.facts"},
     {"observability_events.accounts", "observability_events.bell", "observability_events.failures"},
     *GROUND,
@@ -56,13 +58,24 @@ READING: Final = (
     {"otel_auto_assign.analysis"},
     *GROUND[-2:],
 )
-HOUSES: Final = {"instrumentation": INSTRUMENTATION, "exporter": EXPORTER, "reading": READING}
-"""Three houses on one ground: the first two never know each other, and the third, which reads, knows neither."""
+TESTING: Final = (
+    {"otel_auto_assign.pytest_plugin"},
+    {"otel_auto_assign.testing"},
+    {"otel_auto_assign._doubles"},
+    set().union(*INSTRUMENTATION, *EXPORTER),
+)
+HOUSES: Final = {"instrumentation": INSTRUMENTATION, "exporter": EXPORTER, "reading": READING, "testing": TESTING}
+"""Three houses on one ground: the first two never know each other, and the third, which reads, knows neither. The
+testing kit stands on both of the first."""
 EXTRAS: Final = {
-    "opentelemetry.sdk", "opentelemetry.exporter", "psycopg", "orjson", "typer", "rich", "scipy", "numpy", "grpc"
+    "opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "psycopg", "orjson", "typer", "rich", "scipy",
+    "numpy", "grpc", "pytest",
 }  # fmt: skip
 """What only an extra installs: the instrumentation must do without."""
-MAY_USE_EXTRAS: Final = ("observability_events", "otel_auto_assign.analysis", "otel_auto_assign.cli")
+MAY_USE_EXTRAS: Final = (
+    "observability_events", "otel_auto_assign.analysis", "otel_auto_assign.cli", "otel_auto_assign.testing",
+    "otel_auto_assign.pytest_plugin", "otel_auto_assign._doubles",
+)  # fmt: skip
 
 
 def ours(name: str) -> bool:
@@ -104,8 +117,17 @@ def test_the_instrumentation_does_without_extras(module: str) -> None:
 
 def test_importing_the_instrumentation_imports_no_extra() -> None:
     """The import itself, in a fresh interpreter, pulls none of them in by a detour either."""
-    program = "import sys, otel_auto_assign; print(*sys.modules, sep='\\n')"
+    program = "import sys; from otel_auto_assign import *; print(*sys.modules, sep='\\n')"
     shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
 
-    assert "otel_auto_assign" in shown
+    assert {"otel_auto_assign.decorators", "otel_auto_assign._runtime"} <= set(shown)
     assert [name for name in shown for extra in EXTRAS if f"{name}.".startswith(f"{extra}.")] == []
+
+
+def test_making_rows_imports_no_instrumentation() -> None:
+    """A process that only makes rows gets names, values and settings of the other package, nothing that wraps."""
+    program = "import sys, observability_events; print(*sys.modules, sep='\\n')"
+    shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+
+    assert "observability_events.rows" in shown
+    assert {name for name in shown if name.startswith("otel_auto_assign")} <= {"otel_auto_assign"}.union(*GROUND)

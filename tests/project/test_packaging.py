@@ -3,63 +3,23 @@
 from __future__ import annotations
 
 import configparser
-import re
 import subprocess
 import sys
-import venv
 import zipfile
-from collections.abc import Iterator
-from importlib.metadata import Distribution, distribution
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
 from otel_auto_assign._version import __version__
+from tests.project.environment import environment
 from tests.project.sources import PACKAGES, ROOT
-
-REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)")
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
 def base_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter with the wheel and its base dependencies, taken from this environment; no extra, no network."""
-    folder = tmp_path_factory.mktemp("base")
-    venv.create(folder)
-    site = next(folder.glob("lib/python*/site-packages"))
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
-    for dependency in base_dependencies():
-        for file in dependency.files or ():
-            if ".." not in file.parts:  # scripts lie outside of site-packages
-                target = site / file
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(file.read_binary())
-    return folder / "bin" / "python"
-
-
-def base_dependencies() -> Iterator[Distribution]:
-    """What a plain ``pip install otel-auto-assign`` brings, transitively."""
-    waiting, seen = ["otel-auto-assign"], set[str]()
-    while waiting:
-        found = distribution(waiting.pop())
-        if found.name in seen:
-            continue
-        seen.add(found.name)
-        if found.name != "otel-auto-assign":
-            yield found
-        for requirement in found.requires or ():
-            name = REQUIREMENT.match(requirement)
-            if name and ";" not in requirement:
-                waiting.append(name[1])
+    """An interpreter with the wheel and its base dependencies, no extra."""
+    return environment(tmp_path_factory.mktemp("base"), wheel, "otel-auto-assign")
 
 
 def test_both_packages_are_in_the_wheel_whole(wheel: Path) -> None:
@@ -91,6 +51,7 @@ def test_the_metadata_are_ours(wheel: Path) -> None:
     assert set(points["opentelemetry_traces_exporter"]) == {"observability_events"}
     assert set(points["opentelemetry_traces_sampler"]) == {"auto_assign"}
     assert set(points["opentelemetry_sampler"]) == {"auto_assign"}
+    assert points["pytest11"]["auto_assign"] == "otel_auto_assign.pytest_plugin"
     assert points["console_scripts"]["otel-auto-assign"] == "otel_auto_assign.cli:main"
 
 
@@ -100,8 +61,8 @@ def test_every_entry_point_leads_somewhere() -> None:
         point for point in distribution("otel-auto-assign").entry_points if point.module.split(".", 1)[0] in PACKAGES
     ]
 
-    assert len(own) == 4
-    assert all(callable(point.load()) for point in own)
+    assert len(own) == 5
+    assert all(point.group == "pytest11" or callable(point.load()) for point in own)
 
 
 def test_the_base_installation_is_light(base_python: Path) -> None:

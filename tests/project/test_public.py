@@ -18,7 +18,7 @@ def documented(package: str) -> list[str]:
     return re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", [*PACKAGES, "otel_auto_assign.testing"])
 def test_all_is_what_is_documented(package: str) -> None:
     """``__all__`` is sorted and exactly the page's names."""
     module = importlib.import_module(package)

@@ -16,11 +16,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 NUMBER = re.compile(r"^\d+(\.\d+)?$")
 
 
-def block(language: str) -> str:
-    """The first fenced block of ``language``."""
-    found = re.search(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-    assert found is not None, f"README has no block of {language}"
-    return found[1]
+def block(language: str, number: int = 0) -> str:
+    """A fenced block of ``language``: the first, or a later one."""
+    found = re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    assert len(found) > number, f"README has {len(found)} blocks of {language}"
+    return str(found[number])
 
 
 def shape(cells: list[str]) -> list[str]:

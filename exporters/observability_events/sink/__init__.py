@@ -1,0 +1,1 @@
+"""The same rows made behind a collector. Needs the extra ``sink``."""

@@ -1,0 +1,160 @@
+"""Rows on the standard output: what is shown, when, and that nobody is hurt by where it goes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from observability_events import ObservabilityEventsExporter, ObservabilityEventsProcessor, Pipeline
+from observability_events.console import as_json
+from observability_events.rows import all_rows_of
+from otel_auto_assign import Settings, semconv
+from tests.exporters.spans import EVERY, Recipe
+from tests.exporters.support import settings, span
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+COLUMNS = ["id", "created_at", "source", "event_type", "severity", "context", "restaurant_id", "booking_id"]
+ENVIRON = {
+    name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "SUPABASE", "PG", "PYTHON"))
+}
+PROGRAM = """
+import os, sys
+from opentelemetry import trace
+from opentelemetry.sdk._configuration import _OTelSDKConfigurator
+from otel_auto_assign import traced_job
+
+_OTelSDKConfigurator().configure(auto_instrumentation_version="")
+assign = traced_job(lambda booking_id: False)
+"""
+
+
+def shown_by(pipeline: Pipeline, *spans: ReadableSpan) -> None:
+    """Have the pipeline write the rows of spans."""
+    for given in spans:
+        assert pipeline.accept(all_rows_of, given)
+    assert pipeline.flush(5)
+    pipeline.shutdown()
+
+
+def run(program: str, *, stdout: Any = subprocess.PIPE, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run an application whose environment chooses the exporter, and nothing else of OpenTelemetry."""
+    chosen = {
+        "OTEL_TRACES_EXPORTER": "observability_events",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        **environ,
+    }
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRAM + program],
+        env=ENVIRON | chosen, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", EVERY.values(), ids=EVERY)
+def test_a_row_is_one_line_with_every_column(recipe: Recipe) -> None:
+    """In the table's order, ids and times as texts, and the context as it will be stored."""
+    for row in all_rows_of(recipe.span()):
+        line = as_json(row)
+        assert b"\n" not in line
+        found = json.loads(line)
+        assert list(found) == COLUMNS
+        assert found == {
+            **row._asdict(),
+            "id": str(row.id),
+            "created_at": row.created_at.isoformat(),
+            "restaurant_id": str(row.restaurant_id),
+            "booking_id": str(row.booking_id),
+        }
+
+
+@pytest.mark.parametrize("capture", ["capsys", "capfd"])
+def test_the_setting_prints_instead_of_writing(request: pytest.FixtureRequest, capture: str) -> None:
+    """With a DSN, too: nobody connects there. A standard output that is no file takes the same lines."""
+    captured: pytest.CaptureFixture[str] = request.getfixturevalue(capture)
+    pipeline = Pipeline(settings("host=/no/such/folder", console=True))
+    given = [span(semconv.SPAN_JOB), span()]
+    shown_by(pipeline, *given)
+
+    expected = [as_json(row).decode() for each in given for row in all_rows_of(each)]
+    assert captured.readouterr().out.splitlines() == expected
+    assert pipeline.accounts().committed == len(expected) == 3
+
+
+def test_without_a_dsn_the_exporter_prints(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """And says in one line of the log that nothing is written."""
+    exporter = ObservabilityEventsExporter(settings(""))
+    shown_by(exporter.pipeline, span())
+    assert [json.loads(line)["event_type"] for line in capsys.readouterr().out.splitlines()] == [semconv.EVENT_QUOTE]
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "no DSN is set: rows are printed to the standard output, not written"
+    ]
+
+
+def test_without_a_dsn_the_processor_prints_only_when_told_to(capsys: pytest.CaptureFixture[str]) -> None:
+    """It stands in code, where a missing DSN is a mistake: it drops, counts and logs, unless the setting says print."""
+    silent = ObservabilityEventsProcessor(settings(""))
+    silent.on_end(span())
+    assert silent.pipeline.accounts().dropped == {"no_dsn": 1}
+    silent.shutdown()
+    assert capsys.readouterr().out == ""
+
+    told = ObservabilityEventsProcessor(Settings.from_environment({"OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONSOLE": "1"}))
+    told.on_end(span())
+    told.shutdown()
+    assert semconv.EVENT_QUOTE in capsys.readouterr().out
+
+
+def test_the_environment_is_enough() -> None:
+    """`OTEL_TRACES_EXPORTER=observability_events` and no DSN: an application's rows are on its standard output."""
+    done = run("assign('b-17')")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert done.returncode == 0, done.stderr
+    assert [line["event_type"] for line in lines] == [semconv.EVENT_STARTED, semconv.EVENT_SUMMARY]
+    assert [line["context"]["booking_ref"] for line in lines] == ["b-17", "b-17"]
+
+
+def test_a_reader_that_has_gone_changes_nothing() -> None:
+    """Neither the exit code nor a word of Python's own at the exit; the log says once that rows are lost."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run("for _ in range(3): assign('b'), trace.get_tracer_provider().force_flush()", stdout=writer)
+    os.close(writer)
+
+    assert done.returncode == 0
+    assert done.stderr.count("rows cannot be printed and are lost: ") == 1
+    assert "Exception ignored" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("gone", ["sys.stdout.close()", "sys.stdout = None", "os.close(1)"])
+def test_a_standard_output_that_has_gone_changes_nothing(gone: str) -> None:
+    """Closed by the application, taken away, or closed below Python's feet."""
+    done = run(f"{gone}; assign('b'); sys.exit(7)")
+    assert done.returncode == 7
+    assert done.stderr.count("rows cannot be printed and are lost: ") == 1
+
+
+def test_a_reader_that_stands_still_does_not_keep_the_application() -> None:
+    """A full pipe holds up our thread and no other; at the exit it gets the shutdown's time-out."""
+    reader, writer = os.pipe()
+    os.write(writer, b"x" * 65536)
+    done = run(
+        "assign('b'); print('the end', file=sys.stderr)",
+        stdout=writer,
+        OTEL_EXPORTER_OBSERVABILITY_EVENTS_SHUTDOWN_TIMEOUT="0.1",
+    )
+    os.close(reader)
+    os.close(writer)
+    assert done.returncode == 0
+    assert "the end" in done.stderr
