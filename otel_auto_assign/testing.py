@@ -159,8 +159,8 @@ class Recording:
         configure(
             settings=Settings() if settings is None else settings,
             tracer_provider=self.provider,
+            meter_provider=self.meter_provider,
             flag_provider=(lambda: flags) if isinstance(flags, Flags) else flags,
-            # Metrics: once `configure` takes a meter provider, give it self.meter_provider here.
         )
         if real_time:
             _runs.wall_ns, _runs.ticks_ns = _REAL_TIME
@@ -195,7 +195,7 @@ class Recording:
     @property
     def metrics(self) -> list[Point]:
         """What the metrics recorded so far."""
-        # Metrics: once they are recorded on a thread of their own, wait for it here.
+        # What has not been recorded yet is recorded by this collection.
         data = self._metric_reader.get_metrics_data()
         return [
             Point(

@@ -317,3 +317,22 @@ def test_the_plugin_names_a_missing_extra(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-p", "no:randomly")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*auto_assign needs psycopg: pip install 'otel-auto-assign*postgres*'"])
+
+
+def test_the_metrics_of_decorated_calls_are_among_them(auto_assign: Recording) -> None:
+    """Durations are those that the test's clock says, and exemplars lead to the test's spans."""
+
+    @traced_job
+    def job() -> None:
+        auto_assign.clock.advance(2.5)
+
+    job()
+
+    points = {point.metric: point for point in auto_assign.metrics}
+    assert {name: (point.unit, point.count, point.total) for name, point in points.items()} == {
+        "auto_assign.job.duration": ("s", 1, 2.5),
+        "auto_assign.job.attempts": ("{attempt}", 1, 0),
+    }
+    (span,) = auto_assign.spans
+    assert span.context is not None
+    assert {exemplar.span_id for exemplar in points["auto_assign.job.duration"].exemplars} == {span.context.span_id}
