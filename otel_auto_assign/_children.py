@@ -132,7 +132,7 @@ class _AskingScope(Scope):
         if endings:
             end_spans(endings)
         if run.measured and self.role is QUOTE and not self._nested:
-            measure(semconv.SPAN_QUOTE, run, attributes, status, end_ns - self._start_ns, self._context)
+            measure(semconv.SPAN_QUOTE, run, attributes, status, end_ns - self._start_ns, span)
 
     def _attributes(self, child: Child, outcome: Outcome, *, late: bool) -> Attributes:
         attributes: Attributes = {semconv.SUCCESS: child.success, semconv.REASON_CODE: child.code}

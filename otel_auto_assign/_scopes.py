@@ -154,7 +154,7 @@ class JobScope(Scope):
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         outcome, error = read_end(self.run.recording, self.spec, value, exception)
-        end_run(semconv.SPAN_JOB, self.run, self.run.end(outcome, error), self._context)
+        end_run(semconv.SPAN_JOB, self.run, self.run.end(outcome, error))
 
 
 def begin_job(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JobScope | None:
@@ -181,7 +181,7 @@ class InlineScope(Scope):
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         outcome, error = read_end(self.run.recording, self.spec, value, exception)
-        end_run(semconv.SPAN_INLINE, self.run, self.run.end(outcome, exception, error), self._context)
+        end_run(semconv.SPAN_INLINE, self.run, self.run.end(outcome, exception, error))
 
 
 def begin_inline(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> InlineScope | None:

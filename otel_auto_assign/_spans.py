@@ -88,19 +88,19 @@ def end_spans(endings: Iterable[Ending]) -> None:
         end_span(*ending)
 
 
-def end_run(name: str, run: Run, endings: list[Ending], context: Context) -> None:
+def end_run(name: str, run: Run, endings: list[Ending]) -> None:
     """End the spans that a run's end closes, its own the last, and measure it; nothing when it had ended before."""
     end_spans(endings)
     if endings and run.measured:
-        _, attributes, error, end_ns = endings[-1]
-        measure(name, run, attributes, error, end_ns - run.clock.start_ns, context)
+        span, attributes, error, end_ns = endings[-1]
+        measure(name, run, attributes, error, end_ns - run.clock.start_ns, span)
 
 
 def measure(
-    name: str, run: Run, attributes: Attributes, error: tuple[str, str] | None, duration_ns: int, context: Context
+    name: str, run: Run, attributes: Attributes, error: tuple[str, str] | None, duration_ns: int, span: Span
 ) -> None:
-    """Hand a call over to the metrics; its span, current in ``context``, has ended."""
-    runtime.metrics.ended((name, run.common, attributes, None if error is None else error[0], duration_ns, context))
+    """Hand a call, whose span has ended, over to the metrics."""
+    runtime.metrics.ended((name, run.common, attributes, None if error is None else error[0], duration_ns, span))
 
 
 def activate(previous: Context, span: Span, place: Place | None) -> Context:

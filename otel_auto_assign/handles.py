@@ -10,8 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from opentelemetry.context import Context, get_current
-from opentelemetry.trace import set_span_in_context
+from opentelemetry.context import get_current
 
 from otel_auto_assign import reasons, semconv, values
 from otel_auto_assign._attempts import Attributes, put
@@ -186,7 +185,7 @@ class InlineHandle(Handle):
         """Say that the run's time is over; it is closed now, and what still runs in it will be late."""
         run = self._run
         if run is not None:
-            end_run(semconv.SPAN_INLINE, run, run.timed_out(), set_span_in_context(run.span, Context()))
+            end_run(semconv.SPAN_INLINE, run, run.timed_out())
 
     @_safely
     def hold(self, id: object, *, idempotency_key: object = None) -> None:  # noqa: A002 - the contract's word

@@ -23,14 +23,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, NoOpHistogram, Observation
+from opentelemetry.trace import Span, set_span_in_context
 
 from otel_auto_assign import semconv
 from otel_auto_assign._guard import swallowed
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
-
     from otel_auto_assign._attempts import Attributes
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
@@ -50,9 +50,9 @@ _A_BREATH: Final = 20  # measurements between two offers of the interpreter to t
 _MOST_ERROR_TYPES: Final = 100
 
 
-Call = tuple[str, "Attributes", "Attributes", str | None, int, "Context"]
+Call = tuple[str, "Attributes", "Attributes", str | None, int, Span]
 """A call that has ended: its span's name, what all spans of its run carry, what its span was ended with, its
-``error.type``, nanoseconds, and the context in which its span is current. A plain tuple: callers pay for making it."""
+``error.type``, nanoseconds, and the span. A plain tuple: callers pay for making it."""
 
 
 class Metrics:
@@ -121,7 +121,8 @@ class Metrics:
                 time.sleep(0)
 
     def _record(self, call: Call) -> None:
-        name, common, attributes, error_type, duration_ns, context = call
+        name, common, attributes, error_type, duration_ns, span = call
+        context = set_span_in_context(span, Context())  # exemplars link to the span that is current
         known = {**common, **attributes}
         if error_type is not None:
             known[semconv.ERROR_TYPE] = self._bounded(error_type)
