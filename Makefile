@@ -4,27 +4,56 @@
 
 PYTHON ?= python3
 ARGS ?=
+MISSING ?= skip
 
 VENV := .venv
+CONSTRAINTS := constraints/newest.txt
 RUN := $(VENV)/bin/python
-READY := $(VENV)/.ready
+# It has the interpreter's name in it, so that another PYTHON is not taken for done.
+READY := $(VENV)/.ready-$(subst /,-,$(PYTHON))
+
+# What test-versions runs: a Python, and a file of constraints/. Every bound that pyproject.toml names is in one of them.
+VERSIONS := 3.11-oldest 3.12-wrapt1 3.13-newest
+TEST_ON := $(VERSIONS:%=test-on-%)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test test-debian test-versions $(TEST_ON) check bench docs clean
 
 help:
 	@echo "make demo     a day in a restaurant, twice, on a real PostgreSQL    (ARGS='--help' for its options)"
 	@echo "make test     the tests                                             (ARGS: pytest's)"
+	@echo "make test-debian      those that use the database, on PostgreSQL 15; installs it by apt-get if it is missing"
+	@echo "make test-versions    all of them on $(VERSIONS)   (a missing Python is skipped; MISSING=fail: fails)"
 	@echo "make check    ruff, its formatter, mypy, import direction"
 	@echo "make bench    what it costs, as ratios; compared with the table     (ARGS='--write' renews the table)"
 	@echo "make docs     renew docs/settings.md from the settings"
-	@echo "make clean    remove .venv and every cache"
+	@echo "make clean    remove .venv, .venvs and every cache"
 
 demo: $(READY)
 	@$(RUN) -m examples.restaurant $(ARGS)
 
 test: $(READY)
 	@$(RUN) -m pytest $(ARGS)
+
+test-debian: $(READY)
+	@$(RUN) -m tests.debian $(ARGS)
+
+test-versions: $(TEST_ON)
+
+# The Python is looked for by its name and under pyenv, whose python3.12 is there without working if it is not chosen.
+$(TEST_ON): test-on-%:
+	@version=$(firstword $(subst -, ,$*)); \
+	for found in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python ''; do \
+		"$$found" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$version')" 2>/dev/null && break; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "$*: not run, for there is no Python $$version here" >&2; \
+		[ $(MISSING) = skip ]; \
+	else \
+		echo "$*: $$found"; \
+		$(MAKE) --no-print-directory test \
+			VENV=.venvs/$* PYTHON="$$found" CONSTRAINTS=constraints/$(lastword $(subst -, ,$*)).txt; \
+	fi
 
 check: $(READY)
 	@$(RUN) -m ruff check .
@@ -39,16 +68,16 @@ docs: $(READY)
 	@$(RUN) -m otel_auto_assign.cli settings --markdown > docs/settings.md
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo
+	rm -rf .venv .venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo
 
 # Done again when the dependencies change. The mark is set last, so that what was interrupted is done again, too.
 # An installed uv that cannot reach the registry (it does not read pip's configuration) leaves the work to pip.
-$(READY): pyproject.toml Makefile
+$(READY): pyproject.toml Makefile $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "$(PYTHON) is not Python 3.11 or newer. Name one that is: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "setting up $(VENV), once"
-	@$(PYTHON) -m venv $(VENV) || { \
+	@$(PYTHON) -m venv --clear $(VENV) || { \
 		echo "$(PYTHON) -m venv failed; on Debian and Ubuntu the package python3-venv has what is missing." >&2; exit 1; }
-	@{ uv --version && uv pip install --quiet --python $(RUN) --editable '.[dev]'; } >/dev/null 2>&1 || \
-		$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@{ uv --version && uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --editable '.[dev]'; } >/dev/null 2>&1 || \
+		$(RUN) -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev]'
 	@touch $(READY)

@@ -57,14 +57,17 @@ class EmbeddedPostgres:
         data_dir: A folder of its own, made if missing and kept at the end. Processes that give the same one share the
             server; it ends with the last of them.
         fsync: Make what is committed survive a power cut. Off, commits are faster; a killed server loses nothing.
+        programs: The folder with ``postgres`` and ``initdb`` of another PostgreSQL than the wheel's; under root one
+            that everyone may enter.
 
     Raises:
         RuntimeError: By `start()`, saying what is missing or what the server said.
     """
 
-    def __init__(self, data_dir: Path | None = None, *, fsync: bool = False) -> None:
+    def __init__(self, data_dir: Path | None = None, *, fsync: bool = False, programs: Path | None = None) -> None:
         self._wanted = data_dir
         self._fsync = fsync
+        self._programs = programs
         self._folder: Path | None = None
         self._socket_folder: Path | None = None
         self._lock: int | None = None
@@ -78,8 +81,8 @@ class EmbeddedPostgres:
 
     @property
     def bin_dir(self) -> Path:
-        """The folder of the wheel's programs: ``psql``, ``pg_dump`` and the others."""
-        return _bin_dir()
+        """The folder of the server's programs: ``psql``, ``pg_dump`` and the others."""
+        return self._programs or _bin_dir()
 
     def env(self) -> dict[str, str]:
         """What libpq programs need in their environment to reach this server."""
@@ -99,7 +102,10 @@ class EmbeddedPostgres:
                 self._folder, self._process_id = folder, os.getpid()
                 self._socket_folder = _ready(folder)
                 if self._socket_folder is None:
-                    self._keeper = _start_keeper(folder, owner, fsync=self._fsync, temporary=self._wanted is None)
+                    programs = self._programs or _wheels_programs(folder, owner)
+                    self._keeper = _start_keeper(
+                        folder, programs, owner, fsync=self._fsync, temporary=self._wanted is None
+                    )
                     self._socket_folder = _wait_until_ready(folder, self._keeper)
         except BaseException:
             self.stop()
@@ -221,10 +227,9 @@ def _wait_until_ready(folder: Path, keeper: subprocess.Popen[bytes]) -> Path:
     return found
 
 
-def _start_keeper(folder: Path, owner: dict[str, Any], *, fsync: bool, temporary: bool) -> subprocess.Popen[bytes]:
-    programs = _bin_dir()
-    if owner and not _reachable(programs / "postgres"):
-        programs = _copy_programs(programs, folder)
+def _start_keeper(
+    folder: Path, programs: Path, owner: dict[str, Any], *, fsync: bool, temporary: bool
+) -> subprocess.Popen[bytes]:
     lock = os.open(folder / "users.lock", os.O_RDWR | os.O_CLOEXEC)  # an own description: a lock belongs to one
     order = {
         "lock": lock,
@@ -246,6 +251,11 @@ def _start_keeper(folder: Path, owner: dict[str, Any], *, fsync: bool, temporary
         )
     finally:
         os.close(lock)
+
+
+def _wheels_programs(folder: Path, owner: dict[str, Any]) -> Path:
+    programs = _bin_dir()
+    return _copy_programs(programs, folder) if owner and not _reachable(programs / "postgres") else programs
 
 
 def _copy_programs(programs: Path, folder: Path) -> Path:

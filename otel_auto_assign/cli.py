@@ -38,7 +38,7 @@ and `{ENV_FLAG_PLANNER_CACHE}` (the cache counts only under retry policy v2).
 
 app = typer.Typer(
     name="otel-auto-assign",
-    no_args_is_help=True,
+    invoke_without_command=True,  # typer's own help without a command exits with 0 or 2, as its version has it
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -54,12 +54,16 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     *,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback acts
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Traces and rows of automatic table assignment."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(EXIT_USAGE)
 
 
 @app.command(name="settings")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytest_plugins = ["tests.postgres"]
+
+DECIDING = ("opentelemetry-api", "opentelemetry-instrumentation", "wrapt", "psycopg")
+
+
+def pytest_report_header() -> str:
+    """Say which versions this run is about."""
+    return f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in DECIDING)
 
 
 @pytest.fixture(autouse=True)

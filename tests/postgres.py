@@ -2,6 +2,9 @@
 
 ``AUTO_ASSIGN_TEST_DSN`` names another server (a superuser's DSN, PostgreSQL 15 or newer); without it the embedded one
 is started, once a test session. No other variable is read. Only what a test has created is ever dropped.
+
+Every test that uses the server, however indirectly, has the marker ``postgres``: ``-m postgres`` selects by what is
+used, so no test can be forgotten.
 """
 
 from __future__ import annotations
@@ -36,6 +39,14 @@ COLUMNS = {
 PARENTS = {"restaurant_id": "restaurants", "booking_id": "bookings"}
 
 Connection = psycopg.Connection[tuple[object, ...]]
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use the server."""
+    for item in items:
+        if "server_dsn" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.postgres)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from packaging.version import Version
 
 from observability_events.pipeline import Pipeline
 from observability_events.postgres import PostgresWriter
@@ -195,11 +197,14 @@ def test_a_bad_dsn_is_said_without_any_part_of_it(
     assert "hunter2" not in caplog.text
 
 
+NAMES_THE_HOST = Version(psycopg.__version__) >= Version("3.2.13")  # psycopg, of a name that is not known
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [
         ("postgresql://u:hunter2secret@127.0.0.1:1/db", "127.0.0.1"),
-        ("postgresql://u:hunter2secret@no-such-host.invalid/db", "no-such-host"),
+        ("postgresql://u:hunter2secret@no-such-host.invalid/db", "no-such-host" if NAMES_THE_HOST else "not known"),
         ("host=/no/such/folder user=u password=hunter2secret", "/no/such/folder"),
     ],
 )

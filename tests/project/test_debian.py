@@ -1,0 +1,126 @@
+"""Tests of tests.debian: it installs what is missing or says why not, and never passes without a database test."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from examples import embedded_postgres
+from tests import debian
+from tests.project.sources import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+WITHOUT_DATABASE = """\
+import sys
+from pathlib import Path
+from tests import debian
+debian.VERSION = 18
+sys.exit(debian.run(["-q", "-m", "not postgres", "tests/project/test_public.py"], Path(sys.argv[1])))
+"""
+
+
+@pytest.fixture
+def programs() -> Iterator[Path]:
+    """The embedded PostgreSQL's programs, where the server's user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="test-pg-", dir=embedded_postgres._temporary_root({"user": 0})))
+    folder.chmod(0o711)
+    yield embedded_postgres._copy_programs(embedded_postgres._bin_dir(), folder)
+    shutil.rmtree(folder)
+
+
+def test_what_uses_the_server_is_marked(request: pytest.FixtureRequest, server_dsn: str) -> None:
+    """The marker is on exactly the tests that use the server; this is one."""
+    marked = {item.nodeid for item in request.session.items if item.get_closest_marker("postgres")}
+
+    assert request.node.nodeid in marked
+    assert marked == {
+        item.nodeid for item in request.session.items if "server_dsn" in getattr(item, "fixturenames", ())
+    }
+
+
+@pytest.fixture
+def apt_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Root, and an ``apt-get`` that notes what it is asked for and then does as told; the fixture gives its notes."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def make(then: str) -> Path:
+        program, notes = tmp_path / "apt-get", tmp_path / "notes"
+        program.write_text(f'#!/bin/sh\necho "$@" >> {notes}\n{then}\n')
+        program.chmod(0o755)
+        return notes
+
+    return make
+
+
+def test_installs_what_is_missing(apt_get: Callable[[str], Path], tmp_path: Path) -> None:
+    """The lists are renewed, then Debian's package is installed."""
+    notes = apt_get(f": > {tmp_path}/postgres; : > {tmp_path}/initdb")
+    debian.install(tmp_path)
+
+    update, install = notes.read_text().splitlines()
+    assert update.split()[-1] == "update"
+    assert install.split()[-1] == "postgresql-15"
+
+
+@pytest.mark.parametrize(("then", "said"), [("exit 100", "apt-get update failed"), ("exit 0", "has no server")])
+def test_an_installation_that_fails_is_said(
+    then: str, said: str, apt_get: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Neither a failing apt-get nor one that installs nothing passes for success."""
+    apt_get(then)
+    with pytest.raises(RuntimeError, match=said):
+        debian.install(tmp_path)
+
+
+def test_what_cannot_be_installed_is_said(
+    apt_get: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without apt-get, and without the right to use it, a sentence names the way out."""
+    with pytest.raises(RuntimeError, match=r"no apt-get: install the package postgresql-15"):
+        debian.install(tmp_path)
+    notes = apt_get("exit 0")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(RuntimeError, match=r"only root can install it: apt-get install postgresql-15"):
+        debian.install(tmp_path)
+    assert not notes.exists()
+
+
+def test_another_version_is_refused(programs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder with another PostgreSQL in it does not pass for the oldest one: it is asked for its version."""
+    assert debian.run([], programs) == debian.EXIT_UNUSABLE
+    assert capsys.readouterr().err == f"{programs} is PostgreSQL 18, not 15\n"
+
+
+def test_a_run_without_a_database_test_fails(programs: Path) -> None:
+    """Tests that pass without having used the server are no success."""
+    run = [sys.executable, "-c", WITHOUT_DATABASE, str(programs)]
+    done = subprocess.run(run, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
+
+    assert "passed" in done.stdout
+    assert done.stdout.endswith("PostgreSQL 18: 0 database tests passed\n")
+    assert done.returncode == debian.EXIT_FAILED
+
+
+@pytest.mark.parametrize(
+    ("outcome", "when", "marks", "count"),
+    [
+        ("passed", "call", {"postgres": 1}, 1),
+        ("passed", "setup", {"postgres": 1}, 0),
+        ("passed", "call", {}, 0),
+        ("skipped", "call", {"postgres": 1}, 0),
+    ],
+)
+def test_what_counts(outcome: Any, when: Any, marks: dict[str, int], count: int) -> None:
+    """A test counts once it has passed, if it used the server; a skipped one does not."""
+    passed = debian.Passed()
+    passed.pytest_runtest_logreport(pytest.TestReport("a", ("a", 1, "a"), marks, outcome, None, when))
+    assert passed.count == count
