@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import disabled, jobs, pacing, quotes, report, scaling, throughput
+from benchmarks import disabled, handover, jobs, pacing, quotes, report, scaling, throughput
 from benchmarks.report import Conditions, Result
 from benchmarks.stage import Database, database
 
@@ -16,6 +16,7 @@ FAMILIES: dict[str, Callable[[Database], Iterable[Result]]] = {
     "disabled": disabled.run,
     "jobs": jobs.run,
     "pacing": pacing.run,
+    "handover": handover.run,
     "throughput": throughput.run,
     "scaling": scaling.run,
 }

@@ -16,6 +16,7 @@ _ERROR_IN_OTLP: Final = 2
 _UNSET: Final = StatusCode.UNSET
 _INT64_MAX: Final = 2**63 - 1
 _WORDS_REMEMBERED: Final = 256
+_NO_REASON: Final = (None, semconv.CODE_UNKNOWN)  # what most spans have: not worth a look-up that fails
 
 
 class EndedSpan(Protocol):
@@ -156,7 +157,7 @@ class Facts:
     def explained(self, attribute: str) -> tuple[str | None, str]:
         """Read a reason, and classify it."""
         value = self.given.get(attribute)
-        return reasons.explain(value if type(value) is str else None)
+        return reasons.explain(value) if type(value) is str else _NO_REASON
 
     def code_of(self, attribute: str, reason: str) -> str | None:
         """Read a failure's code; one that is no code is made anew from the reason."""

@@ -29,6 +29,7 @@ from observability_events.bell import Bell
 from observability_events.connection import dsn_problem
 from observability_events.console import ConsoleWriter
 from observability_events.delivery import Delivery, Writer, nothing_refused
+from observability_events.ending import Ending
 from observability_events.making import Maker
 from observability_events.postgres import PostgresWriter
 from otel_auto_assign import _guard
@@ -53,6 +54,7 @@ FAULT_PAUSE_SECONDS: Final = 1.0
 PARKED_PAUSE_SECONDS: Final = 0.05
 
 _live: Final[weakref.WeakSet[Pipeline]] = weakref.WeakSet()
+_ending = Ending()
 _of_the_parent: Final[list[object]] = []
 """Connections of the process that we were forked from: kept, for collecting them would close what is not ours."""
 
@@ -145,23 +147,32 @@ class Pipeline:
     def shutdown(self, timeout: float | None = None) -> None:
         """Accept nothing more, write what waits, end the thread; returns after ``timeout`` seconds at the latest.
 
-        The time-out is ``settings.shutdown_timeout`` if None. What could not be written is counted as dropped and
-        said in one line of the log. A second call does nothing.
+        If None it is ``settings.shutdown_timeout``, which the pipelines that a process shuts down one after the other
+        share; those whose turn comes later begin to write at once. What could not be written is counted as dropped
+        and said in one line of the log. A second call does nothing.
         """
         with self._ledger.lock:
             if self._refusing == SHUTDOWN:
                 return
             self._refusing = SHUTDOWN
             thread = self._thread
-        timeout = self._settings.shutdown_timeout if timeout is None else timeout
         if thread is not None:
-            self._stop_at = time.monotonic() + timeout
-            self._hurry()
-            thread.join(timeout)
-            if thread.is_alive():
-                self._writer.abort()
-                thread.join(ABORT_GRACE_SECONDS)
+            if timeout is None:
+                for pipeline in list(_live):
+                    pipeline._hurry()  # noqa: SLF001 - the module's own
+                with _ending.share(self._settings.shutdown_timeout) as left:
+                    self._end(thread, left)
+            else:
+                self._end(thread, timeout)
         self._leave_behind()
+
+    def _end(self, thread: threading.Thread, timeout: float) -> None:
+        self._stop_at = time.monotonic() + timeout
+        self._hurry()
+        thread.join(timeout)
+        if thread.is_alive():
+            self._writer.abort()
+            thread.join(ABORT_GRACE_SECONDS)
 
     def _start(self) -> None:
         if not self._starting.acquire(blocking=False):  # atomic: a signal handler may come in between
@@ -270,6 +281,8 @@ def _no_dsn(settings: Settings) -> str | None:
 
 
 def _begin_in_child() -> None:
+    global _ending  # noqa: PLW0603 - one end a process
+    _ending = Ending()
     for pipeline in list(_live):
         _of_the_parent.append(pipeline._writer)  # noqa: SLF001 - the module's own
         pipeline._begin()  # noqa: SLF001 - likewise

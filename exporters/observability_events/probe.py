@@ -1,4 +1,10 @@
-"""What the table looks like: asked of the catalogue once a connection, never assumed."""
+"""What the table looks like: asked of the catalogue once a connection, never assumed.
+
+A column of another type than the contract's is used when a value of ours survives there and back (a text for a uuid, an
+enumeration or a domain for a text, json for jsonb). Where it does not, as a bigint does for a booking's uuid, a column
+for an id is left null and the id kept in ``context``; without one of the others there is no row of ours, so they wait
+and the log says which column it is.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +16,7 @@ from psycopg import sql
 
 from observability_events import wire
 from observability_events.failures import TableUnfitError
+from otel_auto_assign import semconv
 from otel_auto_assign._guard import SafeLog
 
 if TYPE_CHECKING:
@@ -20,6 +27,19 @@ if TYPE_CHECKING:
 _log = SafeLog(__name__)
 
 REQUIRED: Final = ("id", "created_at", "source", "event_type")
+_SAMPLES: Final = {
+    "id": "0190a5c8-0000-8000-8000-000000000001",
+    "created_at": "2026-11-22 19:30:05+00",
+    "source": semconv.SOURCE_JOB,
+    "event_type": semconv.EVENT_STARTED,
+    "severity": semconv.SEVERITY_INFO,
+    "context": '{"trigger": "cron"}',
+    wire.RESTAURANT: "00000000-0000-4000-8000-000000000001",
+    wire.BOOKING: "00000000-0000-4000-8000-000000000001",
+}
+"""A value of ours for each column, by which one of another type is tried."""
+_LONG_NAMES: Final = {"timestamptz": "timestamp with time zone"}
+_WITHOUT_ZONE: Final = "timestamp without time zone"
 
 _TABLE: Final = """
     SELECT c.oid, n.nspname, c.relname,
@@ -39,7 +59,7 @@ _TABLE: Final = """
 """
 
 _COLUMNS: Final = """
-    SELECT attname, pg_catalog.format_type(atttypid, NULL),
+    SELECT attname, pg_catalog.format_type(atttypid, -1), pg_catalog.format_type(atttypid, atttypmod),
            attnotnull AND NOT atthasdef AND attidentity = '' AND attgenerated = ''
     FROM pg_catalog.pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
 """
@@ -78,7 +98,7 @@ class Shape:
     Attributes:
         schema: Of the table, as the catalogue spells it.
         name: Of the table.
-        types: Our columns that exist, with their types as SQL.
+        types: Our columns that exist and can be used, with their types as SQL.
         constraints: Foreign key's name → column of ours, partitions' included.
         parents: Column → its parent, where it can be joined.
         lock_timeout_ms: The longest our statement waits for a lock.
@@ -117,8 +137,9 @@ def probe(connection: Connection, table: str) -> Shape:
     if not may_insert:
         raise TableUnfitError(f'no permission to write to {full} {who}: GRANT INSERT ON {full} TO "{role}"')
     types = _types(connection, oid, full)
-    _warn(full, [column for column in wire.COLUMNS if column not in types], unique, triggers, unique_id=id_is_unique)
-    references = connection.execute(_REFERENCES.encode(), (oid, list(wire.REFERENCES))).fetchall()
+    _warn(full, unique, triggers, unique_id=id_is_unique)
+    usable = [column for column in wire.REFERENCES if column in types]
+    references = connection.execute(_REFERENCES.encode(), (oid, usable)).fetchall()
     return Shape(
         schema=schema,
         name=name,
@@ -142,6 +163,8 @@ def insert_statement(shape: Shape) -> sql.Composed:
     joins: list[sql.Composable] = []
     for column in columns:
         value: sql.Composable = sql.Identifier("r", column)
+        if shape.types[column] == _WITHOUT_ZONE:
+            value = sql.SQL("{} AT TIME ZONE 'UTC'").format(value)  # not in the session's zone
         if column in shape.parents:
             parent = shape.parents[column]
             joins.append(
@@ -149,7 +172,7 @@ def insert_statement(shape: Shape) -> sql.Composed:
                     sql.Identifier(parent.schema, parent.table),
                     sql.Identifier(f"p_{column}"),
                     sql.Identifier(f"p_{column}", parent.column),
-                    value,
+                    sql.SQL("({})::{}").format(value, sql.SQL(shape.types[column])),
                 )
             )
             value = sql.Identifier(f"p_{column}", parent.column)
@@ -186,23 +209,62 @@ def insert_statement(shape: Shape) -> sql.Composed:
 
 def _types(connection: Connection, oid: int, full: str) -> dict[str, str]:
     rows = connection.execute(_COLUMNS.encode(), (oid,)).fetchall()
-    existing = {column: kind for column, kind, _ in rows}
+    existing = {column for column, *_ in rows}
     missing = [column for column in REQUIRED if column not in existing]
     if missing:
         raise TableUnfitError(f"table {full} has no column {', '.join(missing)}: is it the right table?")
-    unfilled = [column for column, _, needed in rows if needed and column not in wire.COLUMNS]
+    unfilled = [column for column, _, _, needed in rows if needed and column not in wire.COLUMNS]
     if unfilled:
         raise TableUnfitError(
             f"table {full} has columns that we do not know, NOT NULL and without a default "
             f"({', '.join(unfilled)}): give them a default"
         )
-    return {column: existing[column] for column in wire.COLUMNS if column in existing}
+    absent = [column for column in wire.COLUMNS if column not in existing]
+    if absent:
+        _log.warning("table %s has no column %s; rows are written without", full, ", ".join(absent))
+    types, unfit = {}, []
+    for column, kind, exact, needed in rows:
+        if column not in wire.COLUMNS:
+            continue
+        wanted = wire.TYPES[column]
+        if _holds(connection, column, exact):
+            types[column] = kind
+        elif column in wire.REFERENCES and not needed:
+            _log.warning(
+                "column %s of %s is %s, not %s: it stays empty, and the id is kept in context as %s",
+                column, full, exact, wanted, wire.REFERENCES[column],
+            )  # fmt: skip
+        else:
+            unfit.append((column, exact, wanted))
+    if unfit:
+        found = ", ".join(f"{column} is {exact} (expected {wanted})" for column, exact, wanted in unfit)
+        remedy = ", ".join(
+            f"ALTER COLUMN {column} {'DROP NOT NULL' if column in wire.REFERENCES else f'TYPE {wanted} USING …'}"
+            for column, _, wanted in unfit
+        )
+        raise TableUnfitError(
+            f"table {full} has columns of types that cannot hold our values: {found}. ALTER TABLE {full} {remedy}, "
+            "or set OTEL_EXPORTER_OBSERVABILITY_EVENTS_TABLE to a table of its own"
+        )
+    return {column: types[column] for column in wire.COLUMNS if column in types}
 
 
-def _warn(full: str, missing: list[str], unique: list[str], triggers: list[str], *, unique_id: bool) -> None:
+def _holds(connection: Connection, column: str, kind: str) -> bool:
+    """Try whether a value of ours survives in ``column``, which is of type ``kind``."""
+    ours = wire.TYPES[column]
+    if kind in (ours, _LONG_NAMES.get(ours)):
+        return True
+    value = f"{sql.Literal(_SAMPLES[column]).as_string()}::{ours}"
+    try:
+        return _one(connection, f"SELECT ({value})::{kind}::{ours} = {value}")[0] is True
+    except (psycopg.errors.CannotCoerce, psycopg.DataError):
+        return False
+    except psycopg.errors.CheckViolation:  # of a domain: what it says of one value says nothing of the others
+        return True
+
+
+def _warn(full: str, unique: list[str], triggers: list[str], *, unique_id: bool) -> None:
     """Say what will not fail and yet cost something."""
-    if missing:
-        _log.warning("table %s has no column %s; rows are written without", full, ", ".join(missing))
     if not unique_id:
         _log.warning("table %s has no unique index with id: a row written twice would be there twice", full)
     if unique or triggers:

@@ -7,7 +7,6 @@ the writer thread from holding the interpreter for milliseconds while it adapts 
 from __future__ import annotations
 
 import struct
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -27,8 +26,7 @@ RESTAURANT: Final = "restaurant_id"
 REFERENCES: Final = {BOOKING: "booking_ref", RESTAURANT: "restaurant_ref"}
 """Columns that may reference another table, and the key of ``context`` that keeps what the column cannot hold."""
 
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
-_MICROSECOND: Final = timedelta(microseconds=1)
+_EPOCH_US: Final = 946_684_800_000_000  # PostgreSQL's, 2000-01-01, in Unix microseconds
 _LENGTH: Final = struct.Struct("!i")
 _JSONB: Final = struct.Struct("!ib")
 _TIME: Final = struct.Struct("!iq")
@@ -114,13 +112,13 @@ def encode(row: Row) -> EncodedRow:
     Raises:
         Exception: of several kinds, where a value cannot be encoded at all (a lone surrogate, an integer of 70 bits).
     """
-    row_id, created_at, source, event_type, severity, context, restaurant_id, booking_id = row
+    key, time_us, source, event_type, severity, context, restaurant_id, booking_id = row
     json = orjson.dumps(context)
     return EncodedRow(
         row,
         (
-            _UUID + row_id.int.to_bytes(16, "big"),
-            _TIME.pack(8, (created_at - _EPOCH) // _MICROSECOND),
+            _UUID + key,
+            _TIME.pack(8, time_us - _EPOCH_US),
             _text(source),
             _text(event_type),
             _text(severity),

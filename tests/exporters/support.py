@@ -8,7 +8,7 @@ import signal
 import time
 import uuid
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.postgres import Connection
 
 NOW = datetime(2026, 11, 22, 19, 30, 0, 123456, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RESOURCE = Resource({})
 
 
@@ -41,7 +42,9 @@ def row(**changes: Any) -> Row:
         "restaurant_id": None,
         "booking_id": None,
     }
-    return Row(**(values | changes))
+    values |= changes
+    key, created_at = values.pop("id").bytes, values.pop("created_at")
+    return Row(key=key, time_us=(created_at - _EPOCH) // timedelta(microseconds=1), **values)
 
 
 def span(name: str = semconv.SPAN_QUOTE, **attributes: Any) -> ReadableSpan:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from observability_events import wire
 from observability_events.failures import DeadlineError, TableUnfitError
@@ -80,6 +81,10 @@ SHAPES: dict[str, dict[str, Any]] = {
     "json": {"missing": ("context",), "extra": "context json"},
     "text": {"missing": ("context", "severity"), "extra": "context text, severity varchar(10)"},
     "enumeration": {"missing": ("severity",), "extra": "severity level"},
+    "domains": {"missing": ("severity", "event_type"), "extra": "severity grave, event_type dotted"},
+    "text ids": {"missing": ("id",), "foreign_keys": False, "extra": "id text PRIMARY KEY"},
+    "varchar ids": {"missing": ("id",), "foreign_keys": False, "extra": "id varchar(36) PRIMARY KEY"},
+    "no fractions": {"missing": ("created_at",), "extra": "created_at timestamptz(0)"},
 }
 
 
@@ -87,13 +92,15 @@ SHAPES: dict[str, dict[str, Any]] = {
 def test_shapes_of_the_table(conn: Connection, writer: Writer, shape: dict[str, Any]) -> None:
     """Whatever the table has more, less or otherwise, rows go in, and go in once."""
     conn.execute("CREATE TYPE level AS ENUM ('info', 'warning', 'error', 'critical')")
+    conn.execute("CREATE DOMAIN grave AS level CHECK (VALUE <> 'critical')")
+    conn.execute("CREATE DOMAIN dotted AS text CHECK (VALUE LIKE '%.%' AND VALUE NOT LIKE '%.started')")
     create_events_table(conn, **shape)
     booking = add_parent(conn)
     rows = [row(booking_id=booking), row()]
 
     assert writer.write(*rows) == 2
     assert writer.write(*rows) == 0
-    assert sorted(read(conn, "id, booking_id, context::text::jsonb->>'trigger'")) == sorted(
+    assert sorted(read(conn, "id::uuid, booking_id, context::text::jsonb->>'trigger'")) == sorted(
         [(rows[0].id, booking, "test"), (rows[1].id, None, "test")]
     )
 
@@ -122,6 +129,80 @@ def test_missing_reference_columns(conn: Connection, writer: Writer) -> None:
     assert read(conn, "context") == [
         ({"trigger": "test", "booking_ref": str(booking), "restaurant_ref": str(restaurant)},)
     ]
+
+
+@pytest.mark.parametrize("kind", ["text", "varchar(36)", "character(36)"])
+def test_ids_may_be_texts(conn: Connection, writer: Writer, kind: str) -> None:
+    """Ids of bookings that are texts are written, referenced and found dangling as uuids are."""
+    conn.execute(f"CREATE TABLE bookings (id {kind} PRIMARY KEY)".encode())
+    extra = f"booking_id {kind} REFERENCES bookings (id)"
+    create_events_table(conn, foreign_keys=False, missing=("booking_id",), extra=extra)
+    booking, gone = add_parent(conn), uuid.uuid4()
+
+    assert writer.write(row(booking_id=booking), row(booking_id=gone)) == 2
+    assert set(read(conn, "booking_id::text, context->>'booking_ref'")) == {(str(booking), None), (None, str(gone))}
+
+
+@pytest.mark.parametrize("kind", ["bigint", "varchar(20)", "boolean"])
+def test_a_column_that_holds_no_uuid_stays_empty(
+    conn: Connection, writer: Writer, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bookings numbered otherwise cost no row: the id is kept in the context, and the log says so once."""
+    conn.execute(f"CREATE TABLE bookings (id {kind} PRIMARY KEY)".encode())
+    extra = f"booking_id {kind} REFERENCES bookings (id)"
+    create_events_table(conn, foreign_keys=False, missing=("booking_id",), extra=extra)
+    booking = uuid.uuid4()
+
+    assert writer.write(row(booking_id=booking)) == 1
+    assert writer.write(row(context={"booking_ref": "4711"})) == 1
+    assert sorted(read(conn, "booking_id, context->>'booking_ref'"), key=str) == sorted(
+        [(None, "4711"), (None, str(booking))], key=str
+    )
+    known = kind.replace("varchar", "character varying")
+    assert [record.getMessage().split(" of ")[0] for record in caplog.records] == ["column booking_id"]
+    assert f"is {known}, not uuid: it stays empty, and the id is kept in context as booking_ref" in caplog.text
+
+
+def test_times_without_zone_are_utc(conn: Connection, dsn: str, schema: str) -> None:
+    """Whatever the zone of the session, the column holds the contract's UTC."""
+    create_events_table(conn, missing=("created_at",), extra="created_at timestamp")
+    writer = Writer(settings(make_conninfo(dsn, options=f"-csearch_path={schema} -ctimezone=Asia/Tokyo")))
+    assert writer.write(row()) == 1
+    writer.disconnect()
+    assert read(conn, "created_at") == [(NOW.replace(tzinfo=None),)]
+
+
+UNFIT = {
+    "id bigint": ("id is bigint (expected uuid)", "ALTER COLUMN id TYPE uuid USING …"),
+    "id varchar(20)": ("id is character varying(20) (expected uuid)", "ALTER COLUMN id TYPE uuid USING …"),
+    "created_at date": (
+        "created_at is date (expected timestamptz)",
+        "ALTER COLUMN created_at TYPE timestamptz USING …",
+    ),
+    "event_type integer": ("event_type is integer (expected text)", "ALTER COLUMN event_type TYPE text USING …"),
+    "severity level": ("severity is level (expected text)", "ALTER COLUMN severity TYPE text USING …"),
+    "context bytea": ("context is bytea (expected jsonb)", "ALTER COLUMN context TYPE jsonb USING …"),
+    "booking_id bigint NOT NULL": ("booking_id is bigint (expected uuid)", "ALTER COLUMN booking_id DROP NOT NULL"),
+}
+
+
+@pytest.mark.parametrize(("definition", "said"), UNFIT.items())
+def test_a_type_that_cannot_hold_our_values_is_named(
+    conn: Connection, writer: Writer, schema: str, definition: str, said: tuple[str, str]
+) -> None:
+    """One message names column, type, what is expected, and the remedy; once it is applied the row goes in."""
+    conn.execute("CREATE TYPE level AS ENUM ('low', 'high')")
+    column = definition.split(" ", maxsplit=1)[0]
+    create_events_table(conn, foreign_keys=False, missing=(column,), extra=definition)
+    found, remedy = said
+    with pytest.raises(TableUnfitError) as caught:
+        writer.write(row())
+    assert f"table {schema}.observability_events has columns of types that cannot hold our values: {found}. " in str(
+        caught.value
+    )
+    assert f"ALTER TABLE {schema}.observability_events {remedy}, or set" in str(caught.value)
+    conn.execute(f"ALTER TABLE observability_events {remedy.replace('…', 'NULL')}".encode())
+    assert writer.write(row()) == 1
 
 
 @pytest.mark.parametrize("partitioned", [False, True])

@@ -49,7 +49,12 @@ EXPORTER: Final = (
     {"observability_events.rows", "observability_events.explanation"},
     {"observability_events.catalogue", "observability_events.conditions"},
     {"observability_events.facts"},
-    {"observability_events.accounts", "observability_events.bell", "observability_events.failures"},
+    {
+        "observability_events.accounts",
+        "observability_events.bell",
+        "observability_events.ending",
+        "observability_events.failures",
+    },
     *GROUND,
 )
 READING: Final = (

@@ -16,10 +16,12 @@ from typing import IO, Any
 from unittest import mock
 
 import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from examples.restaurant.demo import main
 from examples.restaurant.stop import ENDING_SIGNALS
 from otel_auto_assign.analysis.figures import CSV_HEADER
+from tests.restaurant.collector import Collector
 
 ROOT = Path(__file__).parents[2]
 POISON = {
@@ -38,9 +40,10 @@ with psycopg.connect(os.environ["SUPABASE_DB_URL"]) as conn, psycopg.connect("")
     internal = conn.execute("SELECT count(*) FROM observability_events WHERE context ? 'planner_internal'").fetchone()
     answered = conn.execute("SELECT count(*), count(DISTINCT context->>'attemptId') FROM observability_events"
                             " WHERE event_type = 'auto_assign.quote' AND severity = 'info'").fetchone()
+    spans = conn.execute("SELECT DISTINCT context->>'span_id' FROM observability_events").fetchall()
     known = same.execute("SELECT count(*) FROM observability_events o JOIN bookings b ON b.id = booking_id").fetchone()
 print("LOOK", json.dumps({"rows": dict(rows), "flags": [f for f, in flags], "internal": internal[0], "known": known[0],
-                          "answered": answered,
+                          "answered": answered, "spans": [s for s, in spans],
                           "python": sys.executable, "psql": shutil.which("psql")}))
 sys.exit(7)
 """
@@ -79,26 +82,28 @@ def demo(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a run of the demo showed, and what a command given by ``--then`` saw."""
+    """What a run of the demo showed, what a command given by ``--then`` saw, and the spans a collector received."""
 
     code: int
     output: str
     errors: str
     seen: dict[str, Any]
     folder: Path
+    sent: list[tuple[str, Span]]
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    """One run with a CSV, profiling, a hostile environment and a command afterwards."""
+    """One run with a CSV, profiling, a hostile environment, a collector and a command afterwards."""
     folder = tmp_path_factory.mktemp("demo")
     look = folder / "look.py"
     look.write_text(LOOK)
     out = folder / "new" / "figures"
     options = ("--bookings", day(folder), "--scale", "0.002", "--out", out, "--profiling")
-    run = demo(*options, "--then", f"python {look}", **POISON)
+    with Collector() as collector:
+        run = demo(*options, "--then", f"python {look}", **POISON, OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint)
     seen = next((line for line in run.stdout.splitlines() if line.startswith("LOOK ")), "LOOK {}")
-    return Shown(run.returncode, run.stdout, run.stderr, json.loads(seen.removeprefix("LOOK ")), out)
+    return Shown(run.returncode, run.stdout, run.stderr, json.loads(seen.removeprefix("LOOK ")), out, collector.spans)
 
 
 def test_the_commands_exit_code_is_the_demos(shown: Shown) -> None:
@@ -125,6 +130,14 @@ def test_every_request_left_its_rows(shown: Shown) -> None:
         (True, True),
     ]
     assert shown.seen["internal"] == answered > 0
+
+
+def test_every_span_reaches_the_collector(shown: Shown) -> None:
+    """A row says which span it is from, and the collector has it, under the demo's name and of both phases."""
+    assert {service for service, _ in shown.sent} == {"restaurant"}
+    sent = [span.span_id.hex() for _, span in shown.sent]
+    assert len(sent) == len(set(sent))
+    assert set(shown.seen["spans"]) <= set(sent)
 
 
 def test_all_invariants_hold(shown: Shown) -> None:

@@ -1,0 +1,40 @@
+"""One time-out for the end of the process, however many pipelines it has.
+
+A provider shuts its processors down one after the other. If each waited its whole time for a database that does not
+answer, two of them would keep the process twice as long as ``settings.shutdown_timeout`` says.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+LAST_CHANCE_SECONDS: Final = 0.05
+"""What is left for a pipeline when others have used the time up: enough for a database that answers."""
+
+
+class Ending:
+    """Counts the seconds that shutdowns have waited, as long as one follows the other.
+
+    Shutdowns with more than a time-out between them are of different ends: a process may close one provider and go on
+    with another. What they wait counts, not what passes between them, so that many quick ones do not use it up.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._waited = 0.0
+        self._last: float | None = None
+
+    @contextmanager
+    def share(self, timeout: float) -> Iterator[float]:
+        """Give the seconds of ``timeout`` that are left; the block is the waiting."""
+        began = self._clock()
+        if self._last is None or began - self._last > timeout:
+            self._waited = 0.0
+        try:
+            yield max(timeout - self._waited, min(timeout, LAST_CHANCE_SECONDS))
+        finally:
+            self._last = self._clock()
+            self._waited += self._last - began
