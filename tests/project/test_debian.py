@@ -119,7 +119,7 @@ def test_a_run_without_a_database_test_fails(programs: Path) -> None:
         ("skipped", "call", {"postgres": 1}, 0),
     ],
 )
-def test_what_counts(outcome: Any, when: Any, marks: dict[str, int], count: int) -> None:
+def test_what_counts(outcome: Any, when: Any, marks: Any, count: int) -> None:
     """A test counts once it has passed, if it used the server; a skipped one does not."""
     passed = debian.Passed()
     passed.pytest_runtest_logreport(pytest.TestReport("a", ("a", 1, "a"), marks, outcome, None, when))
