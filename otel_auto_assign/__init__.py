@@ -1,5 +1,6 @@
 """OpenTelemetry instrumentation for automatic table assignment."""
 
+from otel_auto_assign._carrying import carry
 from otel_auto_assign._runtime import configure, disable, enable
 from otel_auto_assign._version import __version__
 from otel_auto_assign.decorators import (
@@ -23,6 +24,7 @@ __all__ = [
     "Settings",
     "__version__",
     "add_reason",
+    "carry",
     "configure",
     "current_inline",
     "current_job",
