@@ -13,7 +13,7 @@ from opentelemetry.trace import Tracer
 
 from benchmarks.measure import Side, interleaved, process_cpu
 from benchmarks.report import Goal, Result, microseconds, show_source
-from benchmarks.stage import ANSWER, RESTAURANT, Database, batch, next_booking, provider, rows_processor, use
+from benchmarks.stage import ANSWER, RESTAURANT, Database, batch, meters, next_booking, provider, rows_processor, use
 from otel_auto_assign import traced_confirm, traced_job, traced_quote
 
 JOBS: Final = 100
@@ -121,9 +121,19 @@ def run(db: Database) -> Iterator[Result]:
     with db.connect() as conn:
         hand = ByHand(theirs.get_tracer("by hand"), conn)
 
+        measuring = meters()
+
         def with_rows() -> float:
             use(ours)
             return process_cpu(jobs, JOBS)
+
+        def with_rows_and_metrics() -> float:
+            use(ours, measuring)
+            return process_cpu(measured_jobs, JOBS)
+
+        def measured_jobs() -> None:
+            jobs()
+            measuring.force_flush()  # collects, and so records what waits
 
         def jobs() -> None:
             for _ in range(JOBS):
@@ -136,18 +146,26 @@ def run(db: Database) -> Iterator[Result]:
             theirs.force_flush()
 
         check_that_both_write_the_same_number_of_rows(db, with_rows, jobs_by_hand)
-        sides = (Side("ours", with_rows), Side("hand", lambda: process_cpu(jobs_by_hand, JOBS)))
-        measured = interleaved(*sides, rounds=ROUNDS)
+        measured = interleaved(
+            Side("ours", with_rows),
+            Side("ours + metrics", with_rows_and_metrics),
+            Side("hand", lambda: process_cpu(jobs_by_hand, JOBS)),
+            rounds=ROUNDS,
+        )
     ours.shutdown()
     theirs.shutdown()
     use(None)
-    yield Result(
-        "process CPU of a job, its 7 rows committed",
-        "spans by hand, one autocommitted INSERT an event",
-        measured.ratio("ours", "hand"),
-        microseconds(measured.spread("ours"), measured.spread("hand")),
-        Goal(0.40),
-    )
+    for what, ours_by, goal in (
+        ("process CPU of a job, its 7 rows committed", "ours", Goal(0.40)),
+        ("process CPU of a job, its 7 rows committed, its metrics recorded", "ours + metrics", Goal(0.45)),
+    ):
+        yield Result(
+            what,
+            "spans by hand, one autocommitted INSERT an event",
+            measured.ratio(ours_by, "hand"),
+            microseconds(measured.spread(ours_by), measured.spread("hand")),
+            goal,
+        )
 
 
 def check_that_both_write_the_same_number_of_rows(db: Database, *sides: Any) -> None:

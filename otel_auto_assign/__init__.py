@@ -11,6 +11,7 @@ import typing
 from otel_auto_assign._version import __version__
 
 if typing.TYPE_CHECKING:
+    from otel_auto_assign._carrying import carry
     from otel_auto_assign._runtime import configure, disable, enable
     from otel_auto_assign.decorators import (
         traced_attempt,
@@ -33,6 +34,7 @@ __all__ = [
     "Settings",
     "__version__",
     "add_reason",
+    "carry",
     "configure",
     "current_inline",
     "current_job",
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "_carrying": ("carry",),
     "_runtime": ("configure", "disable", "enable"),
     "decorators": (
         "traced_attempt", "traced_confirm", "traced_inline", "traced_job", "traced_quote", "traced_stage",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -28,7 +29,9 @@ def argument_reader(function: Callable[..., Any], fixed: Given, *, inline: bool 
     A ``booking`` argument may be the id itself or have ``id`` (or ``booking_id``), ``restaurant_id`` and ``status``;
     a ``restaurant`` argument the id itself or have ``id``. Positions are looked up here, once for each function.
     """
-    parameters = inspect.signature(function).parameters
+    if type(function) is functools.partial:
+        return _reader_of_partial(function, fixed, inline=inline)
+    parameters = _parameters(function)
     direct: dict[str, _Get | None] = {field: _argument(parameters, names) for field, names in _NAMES}
     if inline and direct["attempt_id"] is None:
         direct["attempt_id"] = _argument(parameters, _OF_INLINE_RUN)
@@ -58,6 +61,19 @@ def argument_reader(function: Callable[..., Any], fixed: Given, *, inline: bool 
         return found
 
     return read
+
+
+def _reader_of_partial(function: functools.partial[Any], fixed: Given, *, inline: bool) -> ReadArguments:
+    """Make the reader that finds what the partial's own arguments say, too."""
+    read = argument_reader(function.func, fixed, inline=inline)
+    return lambda args, kwargs: read((*function.args, *args), {**function.keywords, **kwargs})
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a callable of C that does not say: what is named in a call has a name
+        return {"kwargs": inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)}
 
 
 def _constant(value: object) -> _Get:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import Span
 
 from otel_auto_assign import semconv, values
@@ -95,6 +95,15 @@ class Scope:
         except Exception as failure:
             self._failed(failure)
 
+    def suspended(self) -> None:
+        """Leave the call's context until its next step; what the call itself put on top waits with it."""
+        self._context = restore(self._context, self._previous)
+
+    def resumed(self) -> None:
+        """Enter the call's context again, from whatever is current now."""
+        self._previous = get_current()
+        attach(self._context)
+
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         raise NotImplementedError
 
@@ -130,6 +139,8 @@ class UnseenScope:
         restore(self._context, self._previous)
 
     raised = returned
+    suspended = Scope.suspended
+    resumed = Scope.resumed
 
 
 def said(word: object) -> str | None:

@@ -113,8 +113,8 @@ def activate(previous: Context, span: Span, place: Place | None) -> Context:
     return context
 
 
-def restore(context: Context, previous: Context) -> None:
-    """Make current again what was before ``context``, which ``activate`` gave.
+def restore(context: Context, previous: Context) -> Context:
+    """Make current again what was before ``context``, which ``activate`` gave; give what was current of the call's.
 
     A token could be used only in the contextvars context it came from, and OpenTelemetry logs an error where a
     coroutine is closed in another. So the former context is set again: where ours is current, or what somebody left
@@ -123,6 +123,8 @@ def restore(context: Context, previous: Context) -> None:
     current = get_current()
     if current is context or _stands_on(current, context):
         attach(previous)
+        return current
+    return context
 
 
 def _stands_on(current: Context, context: Context) -> bool:

@@ -47,6 +47,12 @@ class StageWatch:
         """Look at the clock after ``exception`` left the stage."""
         self._ended(exception)
 
+    def suspended(self) -> None:
+        """The clock runs on; there is no context to leave."""
+
+    def resumed(self) -> None:
+        """Nor one to enter."""
+
     def _ended(self, exception: BaseException | None) -> None:
         elapsed_ns = _runs.ticks_ns() - self._start_ns
         try:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from threading import get_ident
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from otel_auto_assign._arguments import argument_reader
+from otel_auto_assign._callables import name_of
+from otel_auto_assign._calls import Begin, CallScope, begin_safely
 from otel_auto_assign._runtime import runtime
 from otel_auto_assign._scopes import Given, Spec
-from otel_auto_assign._wrapping import Begin, CallScope, begin_safely, check_supported, wrap
+from otel_auto_assign._wrapping import check_supported, inside_descriptor, wrap
 from otel_auto_assign.handles import Handle
 
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar(
+    "F",
+    bound="Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any] | functools.partialmethod[Any]",
+)
+"""What may be decorated: it stays of its very type, with all parameters and attributes."""
 H = TypeVar("H", bound=Handle)
 
 
@@ -37,6 +43,8 @@ class Role(NamedTuple, Generic[H]):
     begin: Begin
     handle: Callable[[CallScope | None], H]
     inline: bool = False
+    answers: bool = False
+    """Whether a generator's call answers by what it yields: to a quote or confirm; what a job yields is its own."""
 
 
 class Traced(Generic[H]):
@@ -54,17 +62,23 @@ class Traced(Generic[H]):
         self._options = options
         self._entered: list[tuple[_Owner, CallScope | None, H]] = []
 
-    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
+    def __call__(self, function: F, /) -> F:
         """Decorate ``function``.
 
         Raises:
-            TypeError: if it is no function, method or coroutine function.
+            TypeError: if it is no callable, or a class.
         """
         role = self._role
+        if (descriptor := inside_descriptor(function, self)) is not None:
+            return cast("F", descriptor)
         check_supported(function, role.decorator)
-        read = argument_reader(function, self._given, inline=role.inline)
-        spec = Spec(self._name or function.__qualname__, read, **self._options)
-        return wrap(function, role.begin, spec)
+        read = argument_reader(cast("Callable[..., Any]", function), self._given, inline=role.inline)
+        spec = Spec(self._name or name_of(function), read, **self._options)
+        return cast("F", wrap(function, role.begin, spec, self, answers=role.answers))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without the blocks that are entered here: a decorated object's copy is decorated alike."""
+        return type(self), (self._role, self._given, self._name, self._options)
 
     def __enter__(self) -> H:
         """Start the span and give the block's handle."""

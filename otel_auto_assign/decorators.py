@@ -18,16 +18,15 @@ Booking and restaurant ids come from the arguments named ``booking_id``, ``resta
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, ParamSpec, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
+from otel_auto_assign._calls import CallScope
 from otel_auto_assign._children import begin_attempt, begin_confirm, begin_quote
 from otel_auto_assign._inline_run import InlineRun
 from otel_auto_assign._job_run import JobRun
 from otel_auto_assign._scopes import Given, Scope, begin_inline, begin_job
 from otel_auto_assign._stages import begin_stage
-from otel_auto_assign._traced import Role, Traced
-from otel_auto_assign._wrapping import CallScope
+from otel_auto_assign._traced import F, Role, Traced
 from otel_auto_assign.handles import Handle, InlineHandle, JobHandle
 from otel_auto_assign.outcomes import Extractor
 from otel_auto_assign.settings import MOST_SECONDS
@@ -35,8 +34,6 @@ from otel_auto_assign.values import safe_float
 
 _MOST_ATTEMPTS: Final = 1_000_000
 
-P = ParamSpec("P")
-R = TypeVar("R")
 H = TypeVar("H", bound=Handle)
 
 
@@ -57,20 +54,18 @@ def _inline_handle(scope: CallScope | None) -> InlineHandle:
 _JOB: Final[Role[JobHandle]] = Role("traced_job", begin_job, _job_handle)
 _INLINE: Final[Role[InlineHandle]] = Role("traced_inline", begin_inline, _inline_handle, inline=True)
 _ATTEMPT: Final[Role[Handle]] = Role("traced_attempt", begin_attempt, _handle)
-_QUOTE: Final[Role[Handle]] = Role("traced_quote", begin_quote, _handle)
-_CONFIRM: Final[Role[Handle]] = Role("traced_confirm", begin_confirm, _handle)
+_QUOTE: Final[Role[Handle]] = Role("traced_quote", begin_quote, _handle, answers=True)
+_CONFIRM: Final[Role[Handle]] = Role("traced_confirm", begin_confirm, _handle, answers=True)
 _STAGE: Final[Role[Handle]] = Role("traced_stage", begin_stage, _handle)
 
 
-def _traced(
-    role: Role[H], function: Callable[P, R] | None, given: Given, name: str | None = None, **options: Any
-) -> Callable[P, R] | Traced[H]:
+def _traced(role: Role[H], function: F | None, given: Given, name: str | None = None, **options: Any) -> F | Traced[H]:
     traced = Traced(role, given, name, options)
     return traced if function is None else traced(function)
 
 
 @overload
-def traced_job(function: Callable[P, R], /) -> Callable[P, R]: ...
+def traced_job(function: F, /) -> F: ...
 @overload
 def traced_job(
     *,
@@ -83,7 +78,7 @@ def traced_job(
     extractor: Extractor | None = None,
 ) -> Traced[JobHandle]: ...
 def traced_job(
-    function: Callable[P, R] | None = None,
+    function: F | None = None,
     /,
     *,
     trigger: str | None = None,
@@ -93,7 +88,7 @@ def traced_job(
     inline_attempt_id: object = None,
     status: object = None,
     extractor: Extractor | None = None,
-) -> Callable[P, R] | Traced[JobHandle]:
+) -> F | Traced[JobHandle]:
     """Trace a job: all attempts to assign tables to one booking. Each job has one summary, on every way out.
 
     Args:
@@ -117,7 +112,7 @@ def traced_job(
 
 
 @overload
-def traced_inline(function: Callable[P, R], /) -> Callable[P, R]: ...
+def traced_inline(function: F, /) -> F: ...
 @overload
 def traced_inline(
     *,
@@ -129,7 +124,7 @@ def traced_inline(
     extractor: Extractor | None = None,
 ) -> Traced[InlineHandle]: ...
 def traced_inline(
-    function: Callable[P, R] | None = None,
+    function: F | None = None,
     /,
     *,
     timeout: float | None = None,
@@ -138,7 +133,7 @@ def traced_inline(
     restaurant_id: object = None,
     attempt_id: object = None,
     extractor: Extractor | None = None,
-) -> Callable[P, R] | Traced[InlineHandle]:
+) -> F | Traced[InlineHandle]:
     """Trace an inline run: one quote and one confirm inside the booking request. Each run has exactly one terminal.
 
     Args:
@@ -162,10 +157,10 @@ def traced_inline(
 
 
 @overload
-def traced_attempt(function: Callable[P, R], /) -> Callable[P, R]: ...
+def traced_attempt(function: F, /) -> F: ...
 @overload
 def traced_attempt() -> Traced[Handle]: ...
-def traced_attempt(function: Callable[P, R] | None = None, /) -> Callable[P, R] | Traced[Handle]:
+def traced_attempt(function: F | None = None, /) -> F | Traced[Handle]:
     """Trace one attempt of a job. Not needed where each attempt asks once: a quote in a job opens its own.
 
     Args:
@@ -178,19 +173,19 @@ def traced_attempt(function: Callable[P, R] | None = None, /) -> Callable[P, R] 
 
 
 @overload
-def traced_quote(function: Callable[P, R], /) -> Callable[P, R]: ...
+def traced_quote(function: F, /) -> F: ...
 @overload
 def traced_quote(
     *, booking_id: object = None, restaurant_id: object = None, extractor: Extractor | None = None
 ) -> Traced[Handle]: ...
 def traced_quote(
-    function: Callable[P, R] | None = None,
+    function: F | None = None,
     /,
     *,
     booking_id: object = None,
     restaurant_id: object = None,
     extractor: Extractor | None = None,
-) -> Callable[P, R] | Traced[Handle]:
+) -> F | Traced[Handle]:
     """Trace a call of the planner: a hold on tables, or the reason why not.
 
     Args:
@@ -206,19 +201,19 @@ def traced_quote(
 
 
 @overload
-def traced_confirm(function: Callable[P, R], /) -> Callable[P, R]: ...
+def traced_confirm(function: F, /) -> F: ...
 @overload
 def traced_confirm(
     *, booking_id: object = None, restaurant_id: object = None, extractor: Extractor | None = None
 ) -> Traced[Handle]: ...
 def traced_confirm(
-    function: Callable[P, R] | None = None,
+    function: F | None = None,
     /,
     *,
     booking_id: object = None,
     restaurant_id: object = None,
     extractor: Extractor | None = None,
-) -> Callable[P, R] | Traced[Handle]:
+) -> F | Traced[Handle]:
     """Trace the confirm of a hold. One that returns nothing has succeeded; False, or ``success: False``, has not.
 
     Args:
@@ -234,12 +229,10 @@ def traced_confirm(
 
 
 @overload
-def traced_stage(function: Callable[P, R], /) -> Callable[P, R]: ...
+def traced_stage(function: F, /) -> F: ...
 @overload
 def traced_stage(name: str | None = None, /, *, threshold: float | None = None) -> Traced[Handle]: ...
-def traced_stage(
-    function_or_name: Callable[P, R] | str | None = None, /, *, threshold: float | None = None
-) -> Callable[P, R] | Traced[Handle]:
+def traced_stage(function_or_name: F | str | None = None, /, *, threshold: float | None = None) -> F | Traced[Handle]:
     """Watch a stage of a flow. It costs two clock readings, and becomes a span only when slow, or while profiling.
 
     Args:

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import orjson
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["ManualClock", "Point", "Recording"]
 
 WRITE_SECONDS: Final = 30.0
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +254,8 @@ def _write(pieces: Sequence[tuple[Make, ReadableSpan]], settings: Settings) -> N
 
 
 def _row(record: dict[str, Any]) -> Row:
-    row = Row._make(record.get(column) for column in Row._fields)
-    return row._replace(created_at=row.created_at.astimezone(UTC))
+    rest: dict[str, Any] = {column: record.get(column) for column in Row._fields[2:]}
+    return Row(key=record["id"].bytes, time_us=(record["created_at"] - _EPOCH) // _MICROSECOND, **rest)
 
 
 _REAL_TIME: Final[tuple[Callable[[], int], Callable[[], int]]] = (_runs.wall_ns, _runs.ticks_ns)

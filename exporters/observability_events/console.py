@@ -23,7 +23,9 @@ _log = SafeLog(__name__)
 
 def as_json(row: Row) -> bytes:
     """Give ``row`` as one line of JSON without its end: every column by its name, ids and times as text."""
-    return orjson.dumps(row._asdict())
+    columns = row._asdict()
+    del columns["key"], columns["time_us"]
+    return orjson.dumps({"id": row.id, "created_at": row.created_at, **columns})
 
 
 class ConsoleWriter:

@@ -67,9 +67,12 @@ def test_a_row_is_one_line_with_every_column(recipe: Recipe) -> None:
         found = json.loads(line)
         assert list(found) == COLUMNS
         assert found == {
-            **row._asdict(),
             "id": str(row.id),
             "created_at": row.created_at.isoformat(),
+            "source": row.source,
+            "event_type": row.event_type,
+            "severity": row.severity,
+            "context": row.context,
             "restaurant_id": str(row.restaurant_id),
             "booking_id": str(row.booking_id),
         }

