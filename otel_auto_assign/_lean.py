@@ -18,7 +18,9 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry.context import Context
 from opentelemetry.trace import (
+    INVALID_SPAN,
     INVALID_SPAN_CONTEXT,
     NonRecordingSpan,
     NoOpTracer,
@@ -28,13 +30,12 @@ from opentelemetry.trace import (
     TraceFlags,
     Tracer,
     get_current_span,
+    set_span_in_context,
 )
 
 from otel_auto_assign._guard import SafeLog
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
-
     from otel_auto_assign._attempts import Attributes
 
 _log = SafeLog(__name__)
@@ -57,6 +58,8 @@ _KNOWN_OF_ATTRIBUTES: Final = {
 ATTRIBUTES_NEEDED: Final = 64
 """A limit on the number of attributes below this one may bind; the SDK then drops and counts."""
 
+(SPAN_KEY,) = set_span_in_context(INVALID_SPAN, Context())  # OpenTelemetry's own key, which it does not publish
+
 _SDK: Final = "opentelemetry.sdk.trace"
 _SAMPLED: Final[int] = TraceFlags.SAMPLED
 _RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # newer than the oldest API we take
@@ -71,6 +74,7 @@ class LeanSpan:
     """What our spans do otherwise than the SDK's; mixed into the SDK's class by ``LeanTracer``."""
 
     _attributes: Any
+    _context: Any
     _end_time: int | None
     _lock: Any
 
@@ -98,6 +102,15 @@ class LeanSpan:
         else:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
         return self.__dict__.setdefault(name, made)
+
+
+def _above(context: Context) -> SpanContext:
+    """Give the ids of the span in ``context``; ours and none at all, the usual cases, without the API's checks."""
+    span = context.get(SPAN_KEY)
+    if span is None:
+        return INVALID_SPAN_CONTEXT
+    ids: SpanContext = span._context if isinstance(span, LeanSpan) else get_current_span(context).get_span_context()
+    return ids
 
 
 class LeanTracer:
@@ -164,7 +177,7 @@ class LeanTracer:
     def start_span(self, name: str, context: Context, attributes: Attributes, start_ns: int) -> Span:
         """Start a span of kind INTERNAL below the one in ``context``; the attributes' values are safe already."""
         tracer = self._tracer
-        above = get_current_span(context).get_span_context()
+        above = _above(context)
         if self._is_enabled is not None and not self._is_enabled():
             return NonRecordingSpan(above)
         parent: SpanContext | None
@@ -197,7 +210,7 @@ class LeanTracer:
         """Give the span of a call that will be dropped whatever its attributes say; None if they may matter."""
         sampler = self._tracer.sampler
         if type(sampler) in self._parent_based:
-            parent = get_current_span(context).get_span_context()
+            parent = _above(context)
             if not parent.is_valid or parent.trace_flags & _SAMPLED:
                 return None
             sampler = sampler._remote_parent_not_sampled if parent.is_remote else sampler._local_parent_not_sampled

@@ -150,7 +150,7 @@ def said(word: object) -> str | None:
 
 def common_attributes(flow: str, given: Given) -> Attributes:
     """Make what a run and all its children carry; flags are read here, once."""
-    trigger = said(given.trigger) or semconv.TRIGGER_UNKNOWN
+    trigger = (given.trigger is not None and said(given.trigger)) or semconv.TRIGGER_UNKNOWN
     common: Attributes = {semconv.FLOW: flow, semconv.TRIGGER: trigger, **flags_in_force(runtime.flag_provider)}
     put(common, semconv.BOOKING_ID, values.safe_id(given.booking_id))
     put(common, semconv.RESTAURANT_ID, values.safe_id(given.restaurant_id))

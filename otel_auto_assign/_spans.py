@@ -10,17 +10,16 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, cast
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, attach, create_key, get_current
-from opentelemetry.trace import INVALID_SPAN, Span, StatusCode, set_span_in_context
+from opentelemetry.trace import Span, StatusCode, set_span_in_context
 
 from otel_auto_assign import semconv
 from otel_auto_assign._attempts import Attempt, Attributes, Ending
 from otel_auto_assign._guard import swallowed
-from otel_auto_assign._lean import LeanSpan
+from otel_auto_assign._lean import SPAN_KEY, LeanSpan
 from otel_auto_assign._runs import Run
 from otel_auto_assign._runtime import runtime
 
 _PLACE: Final = create_key("auto_assign")
-(_SPAN,) = set_span_in_context(INVALID_SPAN, Context())  # OpenTelemetry's own key, which it does not publish
 _SUPPRESS_PLAIN: Final = "suppress_instrumentation"  # what instrumentations set before the key above existed
 
 
@@ -108,7 +107,7 @@ def activate(previous: Context, span: Span, place: Place | None) -> Context:
     if place is None:
         context = set_span_in_context(span, previous)
     else:
-        context = Context({**previous, _SPAN: span, _PLACE: place})  # one copy, not one for each key
+        context = Context({**previous, SPAN_KEY: span, _PLACE: place})  # one copy, not one for each key
     attach(context)
     return context
 
