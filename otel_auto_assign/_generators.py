@@ -17,6 +17,26 @@ from otel_auto_assign._scopes import Spec
 Start = Callable[[], CallScope | None]
 
 
+class _Unless:
+    """Ends a scope when the frame that holds this is thrown away without unwinding.
+
+    Before Python 3.13 that is what becomes of an async generator whose step was closed while it waited.
+    """
+
+    __slots__ = ("_scope",)
+
+    def __init__(self, scope: CallScope | None) -> None:
+        self._scope = scope
+
+    def ended(self) -> None:
+        """The scope was told; there is nothing left to do."""
+        self._scope = None
+
+    def __del__(self) -> None:
+        if self._scope is not None:
+            self._scope.raised(GeneratorExit())
+
+
 def wrap_generator(function: Callable[..., Any], begin: Begin, spec: Spec, *, answers: bool) -> Callable[..., Any]:
     """Give ``function``, which returns a generator, with a scope around the steps of each.
 
@@ -90,6 +110,7 @@ def _steps(inner: Generator[Any, Any, Any], start: Start, *, answers: bool) -> G
 
 async def _async_steps(inner: AsyncGenerator[Any, Any], start: Start, *, answers: bool) -> AsyncGenerator[Any, Any]:
     scope = start()
+    unless = _Unless(scope)
     step: Callable[[Any], Any] = _without_hooks(inner)
     argument: Any = None
     last: Any = None
@@ -97,10 +118,12 @@ async def _async_steps(inner: AsyncGenerator[Any, Any], start: Start, *, answers
         try:
             value = await step(argument)
         except StopAsyncIteration:
+            unless.ended()
             if scope is not None:
                 scope.returned(last)
             return
         except BaseException as exception:
+            unless.ended()
             if scope is not None:
                 _left(scope, exception, last, closed=answers and exception is argument)
             argument = None

@@ -58,7 +58,7 @@ class Spec(NamedTuple):
 class Scope:
     """A call of some role whose span is current."""
 
-    __slots__ = ("_context", "_previous", "run", "span", "spec")
+    __slots__ = ("_context", "_previous", "_waiting", "run", "span", "spec")
 
     def __init__(self, spec: Spec, run: Run, span: Span, previous: Context, place: Place | None) -> None:
         self.spec = spec
@@ -85,12 +85,12 @@ class Scope:
 
     def suspended(self) -> None:
         """Leave the call's context until its next step; what the call itself put on top waits with it."""
-        self._context = restore(self._context, self._previous)
+        self._waiting = restore(self._context, self._previous)
 
     def resumed(self) -> None:
         """Enter the call's context again, from whatever is current now."""
         self._previous = get_current()
-        attach(self._context)
+        attach(self._waiting)
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         raise NotImplementedError
@@ -105,7 +105,7 @@ class Scope:
 class UnseenScope:
     """A call whose span nobody records, in a run that nobody records: only its place in the trace is kept."""
 
-    __slots__ = ("_context", "_previous")
+    __slots__ = ("_context", "_previous", "_waiting")
 
     def __init__(self, previous: Context, span: Span, place: Place) -> None:
         self._previous = previous

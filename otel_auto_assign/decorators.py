@@ -1,7 +1,6 @@
 """``traced_job``, ``traced_attempt``, ``traced_quote``, ``traced_confirm``, ``traced_inline``, ``traced_stage``.
 
-Each is a decorator, bare or called, for functions, methods and coroutine functions, and a context manager for the
-body of a loop:
+Each is a decorator, bare or called, for every kind of callable, and a context manager for the body of a loop:
 
     @traced_quote
     def quote(booking_id): ...
@@ -187,6 +186,10 @@ def traced_quote(
     extractor: Extractor | None = None,
 ) -> F | Traced[Handle]:
     """Trace a call of the planner: a hold on tables, or the reason why not.
+
+    A generator's call lasts from its first step to its last, the caller's time between them included. Its value is
+    what it returns, else what it yielded last; so is that of one that its caller takes no more from. An awaitable that
+    a plain function returns ends the call when it was awaited.
 
     Args:
         function: the function, when used bare.
