@@ -17,6 +17,26 @@ from otel_auto_assign._scopes import Spec
 Start = Callable[[], CallScope | None]
 
 
+class _Unless:
+    """Ends a scope when the frame that holds this is thrown away without unwinding.
+
+    Before Python 3.13 that is what becomes of an async generator whose step was closed while it waited.
+    """
+
+    __slots__ = ("_scope",)
+
+    def __init__(self, scope: CallScope | None) -> None:
+        self._scope = scope
+
+    def ended(self) -> None:
+        """The scope was told; there is nothing left to do."""
+        self._scope = None
+
+    def __del__(self) -> None:
+        if self._scope is not None:
+            self._scope.raised(GeneratorExit())
+
+
 def wrap_generator(function: Callable[..., Any], begin: Begin, spec: Spec, *, answers: bool) -> Callable[..., Any]:
     """Give ``function``, which returns a generator, with a scope around the steps of each.
 
@@ -90,7 +110,7 @@ def _steps(inner: Generator[Any, Any, Any], start: Start, *, answers: bool) -> G
 
 async def _async_steps(inner: AsyncGenerator[Any, Any], start: Start, *, answers: bool) -> AsyncGenerator[Any, Any]:
     scope = start()
-    unfinished = _Unfinished(scope)
+    unless = _Unless(scope)
     step: Callable[[Any], Any] = _without_hooks(inner)
     argument: Any = None
     last: Any = None
@@ -98,12 +118,12 @@ async def _async_steps(inner: AsyncGenerator[Any, Any], start: Start, *, answers
         try:
             value = await step(argument)
         except StopAsyncIteration:
-            unfinished.scope = None
+            unless.ended()
             if scope is not None:
                 scope.returned(last)
             return
         except BaseException as exception:
-            unfinished.scope = None
+            unless.ended()
             if scope is not None:
                 _left(scope, exception, last, closed=answers and exception is argument)
             argument = None
@@ -119,24 +139,6 @@ async def _async_steps(inner: AsyncGenerator[Any, Any], start: Start, *, answers
             step, argument = inner.athrow, exception
         if scope is not None:
             scope.resumed()
-
-
-class _Unfinished:
-    """Ends the scope of an async generator that is thrown away in the middle of a step.
-
-    Before Python 3.13 a coroutine that is closed while it waits for a step leaves the generator running for ever: then
-    nothing can close it, and only its frame's end tells (https://github.com/python/cpython/issues/117714).
-    """
-
-    __slots__ = ("scope",)
-
-    def __init__(self, scope: CallScope | None) -> None:
-        self.scope = scope
-
-    def __del__(self) -> None:
-        scope, self.scope = self.scope, None
-        if scope is not None:
-            scope.raised(GeneratorExit())
 
 
 def _left(scope: CallScope, exception: BaseException, last: Any, *, closed: bool) -> None:

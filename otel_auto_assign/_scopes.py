@@ -68,7 +68,7 @@ class Spec(NamedTuple):
 class Scope:
     """A call of some role whose span is current."""
 
-    __slots__ = ("_context", "_inside", "_previous", "run", "span", "spec")
+    __slots__ = ("_context", "_waiting", "_previous", "run", "span", "spec")
 
     def __init__(self, spec: Spec, run: Run, span: Span, previous: Context, place: Place | None) -> None:
         self.spec = spec
@@ -76,7 +76,7 @@ class Scope:
         self.span = span
         self._previous = previous
         self._context = activate(previous, span, place)
-        self._inside: Context
+        self._waiting: Context
 
     def returned(self, value: Any) -> None:
         """End the span after the call returned ``value``."""
@@ -98,12 +98,12 @@ class Scope:
 
     def suspended(self) -> None:
         """Leave the call's context until its next step; what the call itself put on top waits with it."""
-        self._inside = restore(self._context, self._previous)
+        self._waiting = restore(self._context, self._previous)
 
     def resumed(self) -> None:
         """Enter the call's context again, from whatever is current now."""
         self._previous = get_current()
-        attach(self._inside)
+        attach(self._waiting)
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         raise NotImplementedError
@@ -129,12 +129,12 @@ class Scope:
 class UnseenScope:
     """A call whose span nobody records, in a run that nobody records: only its place in the trace is kept."""
 
-    __slots__ = ("_context", "_inside", "_previous")
+    __slots__ = ("_context", "_waiting", "_previous")
 
     def __init__(self, previous: Context, span: Span, place: Place) -> None:
         self._previous = previous
         self._context = activate(previous, span, place)
-        self._inside: Context
+        self._waiting: Context
 
     def returned(self, value: Any) -> None:
         """Leave the span's context; a span that is not recorded needs no end."""

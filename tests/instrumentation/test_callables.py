@@ -194,7 +194,7 @@ def test_a_future_stays_the_very_object(recorder: Recorder, caplog: pytest.LogCa
         assert recorder.ended == []
         future.set_result(HOLD)
         assert await future is HOLD
-        await asyncio.sleep(0)  # what waits for a future is called from the loop
+        await asyncio.sleep(0)
         assert recorder.one("quote")["success"] is True
         failed = traced_quote(loop.create_future)()
         failed.set_exception(ValueError("unseen"))
@@ -221,7 +221,7 @@ def test_a_coroutine_that_a_plain_function_returns_stays_one(recorder: Recorder)
         assert inspect.iscoroutine(coroutine)
         assert inspect.isawaitable(coroutine)
         assert place_in(get_current()) is NOWHERE
-        return [await coroutine, await asyncio.create_task(ask()), *(await asyncio.gather(ask()))]
+        return [await coroutine, await asyncio.create_task(ask()), *await asyncio.gather(ask())]
 
     assert asyncio.run(main()) == [HOLD] * 3
     assert [q["nested"] for q in recorder.all("quote")] == [True, None] * 3
@@ -243,8 +243,8 @@ def test_a_task_cancelled_before_its_first_step_ends_the_span(recorder: Recorder
 @pytest.mark.filterwarnings("ignore:coroutine 'hold' was never awaited:RuntimeWarning")
 def test_a_returned_coroutine_that_nobody_awaits_is_cancelled(recorder: Recorder) -> None:
     """Once, when it is forgotten."""
-    forgotten: Any = traced_quote(lambda: hold())()  # noqa: PLW0108 - a plain function
-    del forgotten
+    _ = traced_quote(lambda: hold())()  # noqa: PLW0108 - a plain function
+    del _
     gc.collect()
     assert recorder.one("quote")["cancelled"] is True
 

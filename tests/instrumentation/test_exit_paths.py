@@ -124,9 +124,9 @@ def test_every_way_from_outside_ends_the_span_once(
     function = WAITING[kind](ROLES[role])
     with caplog.at_level(logging.WARNING):
         asyncio.run(from_outside(function, timer))
-    assert [
-        record for record in caplog.records if kind != "async generator" or "aclose" not in record.getMessage()
-    ] == []
+    # Before 3.13 Python itself complains of an async generator whose step was closed while it waited.
+    complaints = [record for record in caplog.records if "async_generator_athrow" not in record.getMessage()]
+    assert complaints == []
     check_ended_once(profiled, role)
 
 
