@@ -21,6 +21,7 @@ from otel_auto_assign._spans import (
     Asking,
     Place,
     activate,
+    around,
     end_span,
     end_spans,
     is_suppressed,
@@ -107,6 +108,7 @@ class _AskingScope(Scope):
         self._nested = nested
         self._previous = context
         self._context = activate(context, span, place)
+        run.logged = None
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         run, span = self.run, self.span
@@ -216,7 +218,7 @@ def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Qu
     if place.run is None and not runtime.metrics.on:
         unseen = runtime.spans.unseen(semconv.SPAN_QUOTE, context)
         if unseen is not None:
-            return UnseenScope(context, unseen, Place(None, None, Asking(), place))
+            return UnseenScope(context, unseen, Place(None, None, Asking(), around(place)))
     run = run_around(place, spec, args, kwargs)
     attributes = start_attributes(run, spec, args, kwargs)
     attempt, parent, nested = place.attempt, context, place.in_quote
@@ -234,7 +236,7 @@ def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Qu
         if job is not None and attempt is not None:
             end_spans(job.not_asked(attempt))
         raise
-    inside = Place(run, attempt, place.asking if nested else Asking(), place)
+    inside = Place(run, attempt, place.asking if nested else Asking(), around(place))
     if not span.is_recording() and not run.recording:
         return _unseen(place, context, span, inside)
     return QuoteScope(spec, run, span, context, inside, start_ns, nested=nested)

@@ -49,7 +49,8 @@ def log_exception(logger: Logger, span: Span, exception: BaseException, error: E
 def _stack_trace(exception: BaseException) -> str:
     text = "".join(traceback.format_exception(exception))
     if len(text) > STACK_TRACE_LIMIT:
-        text = text[-STACK_TRACE_LIMIT:].partition("\n")[2]  # no line is cut: half a phone number is not recognised
+        end = text[-STACK_TRACE_LIMIT:]
+        text = end.partition("\n")[2] or end  # no line is cut where it can be helped: it may be half a phone number
     return values.scrub(text, STACK_TRACE_LIMIT)
 
 

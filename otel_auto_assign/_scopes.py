@@ -25,6 +25,7 @@ from otel_auto_assign._runtime import runtime
 from otel_auto_assign._spans import (
     Place,
     activate,
+    around,
     end_run,
     end_span,
     is_suppressed,
@@ -68,7 +69,7 @@ class Spec(NamedTuple):
 class Scope:
     """A call of some role whose span is current."""
 
-    __slots__ = ("_context", "_waiting", "_previous", "run", "span", "spec")
+    __slots__ = ("_context", "_previous", "_waiting", "run", "span", "spec")
 
     def __init__(self, spec: Spec, run: Run, span: Span, previous: Context, place: Place | None) -> None:
         self.spec = spec
@@ -77,6 +78,7 @@ class Scope:
         self._previous = previous
         self._context = activate(previous, span, place)
         self._waiting: Context
+        run.logged = None  # an exception that leaves this call is another one
 
     def returned(self, value: Any) -> None:
         """End the span after the call returned ``value``."""
@@ -85,6 +87,9 @@ class Scope:
             self._finish(value, None)
         except Exception as failure:
             self._failed(failure)
+        except BaseException:  # the process is told to end while we read the value
+            self._end_anyway()
+            raise
 
     def raised(self, exception: BaseException) -> None:
         """End the span after ``exception`` left the call, which the caller raises again itself."""
@@ -95,6 +100,9 @@ class Scope:
             self._finish(None, exception)
         except Exception as failure:
             self._failed(failure)
+        except BaseException:
+            self._end_anyway()
+            raise
 
     def suspended(self) -> None:
         """Leave the call's context until its next step; what the call itself put on top waits with it."""
@@ -121,15 +129,18 @@ class Scope:
 
     def _failed(self, failure: Exception) -> None:
         """End the span all the same after a fault of ours: a job has its summary, an inline run its terminal."""
+        self._end_anyway()
+        swallowed(f"finishing {self.spec.name}", failure)
+
+    def _end_anyway(self) -> None:
         if self.span.is_recording():
             end_span(self.span, {}, (semconv.ERROR_TYPE_OTHER, ""), self.run.clock.now())
-        swallowed(f"finishing {self.spec.name}", failure)
 
 
 class UnseenScope:
     """A call whose span nobody records, in a run that nobody records: only its place in the trace is kept."""
 
-    __slots__ = ("_context", "_waiting", "_previous")
+    __slots__ = ("_context", "_previous", "_waiting")
 
     def __init__(self, previous: Context, span: Span, place: Place) -> None:
         self._previous = previous
@@ -183,7 +194,7 @@ def begin_job(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JobS
     put(at_start, semconv.INLINE_ATTEMPT_ID, values.safe_id(given.attempt_id))
     span = start_span(semconv.SPAN_JOB, context, at_start, clock.start_ns)
     run = JobRun(span, clock, common, spec.max_attempts, measured=runtime.metrics.on)
-    return JobScope(spec, run, span, context, Place(run, None, None, place_in(context)))
+    return JobScope(spec, run, span, context, Place(run, None, None, around(place_in(context))))
 
 
 class InlineScope(Scope):
@@ -210,7 +221,7 @@ def begin_inline(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> I
     run = InlineRun(span, clock, common, values.safe_id(given.attempt_id), timeout_s, measured=runtime.metrics.on)
     if span.is_recording():
         span.set_attribute(semconv.INLINE_ATTEMPT_ID, run.common[semconv.INLINE_ATTEMPT_ID])
-    return InlineScope(spec, run, span, context, Place(run, None, None, place_in(context)))
+    return InlineScope(spec, run, span, context, Place(run, None, None, around(place_in(context))))
 
 
 def read_end(recording: bool, spec: Spec, value: Any, exception: BaseException | None) -> tuple[Outcome, Error | None]:

@@ -45,8 +45,20 @@ class Place(NamedTuple):
         """Tell whether the call is inside a quote."""
         return self.asking is not None and self.asking.now
 
+    @property
+    def over(self) -> bool:
+        """Tell whether what stands here has ended: nothing that begins now needs to know of it."""
+        return (self.run is not None and self.run.ended) or (self.asking is not None and not self.asking.now)
+
 
 NOWHERE: Final = Place(run=None, attempt=None, asking=None, outer=None)
+
+
+def around(place: Place) -> Place:
+    """Give the innermost place that has not ended: a job that starts its successor is not kept alive by it for ever."""
+    while place.over and place.outer is not None:
+        place = place.outer
+    return NOWHERE if place.over else place
 
 
 def is_suppressed(context: Context) -> bool:

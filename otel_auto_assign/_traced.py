@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 from collections.abc import Callable
-from threading import get_ident
+from threading import RLock, get_ident
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
@@ -36,6 +37,16 @@ def _owner() -> _Owner:
         return get_ident(), 0
 
 
+class _Entered(NamedTuple, Generic[H]):
+    """A block that has been entered and not yet left."""
+
+    frame: int
+    """Of the block: its identity, for the frame itself would keep all its variables alive."""
+    owner: _Owner
+    scope: CallScope | None
+    handle: H
+
+
 class Role(NamedTuple, Generic[H]):
     """What tells the six decorators apart."""
 
@@ -53,14 +64,15 @@ class Traced(Generic[H]):
     One object may be entered again before it is left, by recursion, and from several threads and tasks.
     """
 
-    __slots__ = ("_entered", "_given", "_name", "_options", "_role")
+    __slots__ = ("_entered", "_given", "_lock", "_name", "_options", "_role")
 
     def __init__(self, role: Role[H], given: Given, name: str | None, options: dict[str, Any]) -> None:
         self._role = role
         self._given = given
         self._name = name
         self._options = options
-        self._entered: list[tuple[_Owner, CallScope | None, H]] = []
+        self._entered: list[_Entered[H]] = []
+        self._lock = RLock()  # reentrant: the garbage collector may close a block of the same object at any time
 
     def __call__(self, function: F, /) -> F:
         """Decorate ``function``.
@@ -82,41 +94,60 @@ class Traced(Generic[H]):
 
     def __enter__(self) -> H:
         """Start the span and give the block's handle."""
+        return self._enter(id(sys._getframe(1)))  # noqa: SLF001 - the only thing that enter and exit have in common
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the span; an exception goes on as it came."""
+        self._exit(id(sys._getframe(1)), exception)  # noqa: SLF001 - likewise
+
+    async def __aenter__(self) -> H:
+        """Start the span and give the block's handle."""
+        return self._enter(id(sys._getframe(1)))  # noqa: SLF001 - likewise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the span; an exception goes on as it came."""
+        self._exit(id(sys._getframe(1)), exception)  # noqa: SLF001 - likewise
+
+    def _enter(self, frame: int) -> H:
         role, given = self._role, self._given
         scope = None
         if runtime.enabled:
             spec = Spec(self._name or role.decorator, lambda _args, _kwargs: given, **self._options)
             scope = begin_safely(role.begin, spec, (), {})
         handle = role.handle(scope)
-        self._entered.append((_owner(), scope, handle))
+        with self._lock:
+            self._entered.append(_Entered(frame, _owner(), scope, handle))
         return handle
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """End the span; an exception goes on as it came."""
-        _, scope, handle = self._leave() or (None, None, None)
-        if scope is None or handle is None:
+    def _exit(self, frame: int, exception: BaseException | None) -> None:
+        left = self._leave(frame)
+        if left is None or left.scope is None:
             return
         if exception is not None:
-            scope.raised(exception)
+            left.scope.raised(exception)
         else:
-            scope.returned(handle._value)  # noqa: SLF001 - handle and decorator are one thing to the user
+            left.scope.returned(left.handle._value)  # noqa: SLF001 - handle and decorator are one thing to the user
 
-    def _leave(self) -> tuple[_Owner, CallScope | None, H] | None:
-        """Find what this thread or task entered last; a coroutine closed elsewhere leaves what was entered last."""
-        entered, owner = self._entered, _owner()
-        for place in range(len(entered) - 1, -1, -1):
-            if entered[place][0] == owner:
-                return entered.pop(place)
-        return entered.pop() if entered else None
+    def _leave(self, frame: int) -> _Entered[H] | None:
+        """Find what is left now.
 
-    async def __aenter__(self) -> H:
-        """Start the span and give the block's handle."""
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """End the span; an exception goes on as it came."""
-        self.__exit__(kind, exception, traceback)
+        That is what the same block of the same thread or task entered last; else (a generator or coroutine that is
+        closed elsewhere) what the same block did; else (an ``ExitStack``) what the same thread or task did.
+        """
+        owner = _owner()
+        with self._lock:
+            entered = self._entered
+            for fits in (
+                lambda entry: entry.frame == frame and entry.owner == owner,
+                lambda entry: entry.frame == frame,
+                lambda entry: entry.owner == owner,
+                lambda _entry: True,
+            ):
+                for place in range(len(entered) - 1, -1, -1):
+                    if fits(entered[place]):
+                        return entered.pop(place)
+            return None

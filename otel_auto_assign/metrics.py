@@ -20,7 +20,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.context import Context
@@ -69,7 +69,7 @@ class Metrics:
             explicit_bucket_boundaries_advisory=_ATTEMPTS,
         )
         # It observes nothing: it is there to be called before each collection.
-        meter.create_observable_gauge(semconv.METRIC_DRAIN, callbacks=[_drain_of(weakref.ref(self))])
+        meter.create_observable_gauge(semconv.METRIC_DRAIN, callbacks=[_drain_all])
         self._error_types: set[str] = set()
         self.begin()
         _live.add(self)
@@ -152,7 +152,11 @@ class Metrics:
         if not self._starting.acquire(blocking=False):
             return
         thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="otel-auto-assign-metrics", daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except BaseException:
+            self._starting.release()
+            raise
         self._thread = thread
 
     def lap(self) -> None:
@@ -198,11 +202,8 @@ def _run(reference: weakref.ref[Metrics]) -> None:
         del metrics  # or a thread that waits would keep alive what nobody else has
 
 
-def _drain_of(reference: weakref.ref[Metrics]) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    def drain(_options: CallbackOptions) -> Iterable[Observation]:
-        metrics = reference()
-        if metrics is not None:
-            metrics.drain()
-        return ()
-
-    return drain
+def _drain_all(_options: CallbackOptions) -> Iterable[Observation]:
+    """Record what waits anywhere: of two instruments of one name the SDK keeps the first, and only its callback."""
+    for metrics in list(_live):
+        metrics.drain()
+    return ()

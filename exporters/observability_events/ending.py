@@ -14,12 +14,15 @@ from typing import Final
 LAST_CHANCE_SECONDS: Final = 0.05
 """What is left for a pipeline when others have used the time up: enough for a database that answers."""
 
+ONE_END_SECONDS: Final = 1.0
+"""Shutdowns of one end of a process follow each other at once; what comes later than this is another end."""
+
 
 class Ending:
     """Counts the seconds that shutdowns have waited, as long as one follows the other.
 
-    Shutdowns with more than a time-out between them are of different ends: a process may close one provider and go on
-    with another. What they wait counts, not what passes between them, so that many quick ones do not use it up.
+    Shutdowns with a second between them are of different ends: a process may close one provider and go on with another,
+    which then has its own time. What they wait counts, not what passes between them: many quick ones do not use it up.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,7 +34,7 @@ class Ending:
     def share(self, timeout: float) -> Iterator[float]:
         """Give the seconds of ``timeout`` that are left; the block is the waiting."""
         began = self._clock()
-        if self._last is None or began - self._last > timeout:
+        if self._last is None or began - self._last > ONE_END_SECONDS:
             self._waited = 0.0
         try:
             yield max(timeout - self._waited, min(timeout, LAST_CHANCE_SECONDS))

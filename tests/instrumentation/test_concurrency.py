@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
+import threading
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
@@ -119,3 +122,56 @@ def test_a_direct_quote_is_in_no_job_s_count(recorder: Recorder) -> None:
     assert context["flow"] == "direct"
     assert "job_id" not in context
     assert recorder.events() == ["auto_assign.quote"]
+
+
+def test_one_block_shared_by_many_threads_hurts_none_of_them(recorder: Recorder) -> None:
+    """Every thread leaves what it entered itself, whatever the others do at that moment."""
+    block = traced_job()
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in range(300):
+                with block:
+                    pass
+        except BaseException as error:
+            raised.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+
+    assert raised == []
+    assert len(recorder.all("job")) == 1800
+    assert recorder.events().count("auto_assign.summary") == 1800
+
+
+def test_a_block_closed_elsewhere_leaves_its_own_entry(recorder: Recorder) -> None:
+    """An async generator that entered a shared block is closed by another task, while a third is in the block."""
+    block = traced_job()
+
+    async def feed() -> AsyncIterator[int]:
+        with block:
+            yield 1
+
+    async def main() -> None:
+        steps: Any = feed()
+        await asyncio.create_task(anext(steps))
+
+        async def healthy() -> None:
+            with block as job:
+                job.record({"result": "cutoff"})
+                await asyncio.create_task(steps.aclose())
+
+        await asyncio.create_task(healthy())
+
+    asyncio.run(main())
+
+    assert sorted(job["job.result"] for job in recorder.all("job")) == ["cancelled", "cutoff"]

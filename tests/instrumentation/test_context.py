@@ -211,3 +211,33 @@ def test_a_time_out_leaves_the_task_as_it_was(recorder: Recorder, timer: str) ->
 
     assert recorder.inline["inline.outcome"] == "timeout"
     assert recorder.one("quote")["flow"] == "direct"
+
+
+def test_a_job_that_starts_its_successor_is_not_kept_alive_by_it(recorder: Recorder) -> None:
+    """A job that re-arms itself, for ever, stands in the context of the one before and holds no memory of it."""
+    depths: list[int] = []
+
+    async def main() -> None:
+        tasks: list[asyncio.Task[None]] = []
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        @traced_job
+        async def periodic() -> None:
+            await quote(HOLD)
+            place, depth = place_in(get_current()), 0
+            while place.outer is not None:
+                place, depth = place.outer, depth + 1
+            depths.append(depth)
+            if len(depths) < 20:
+                loop.call_soon(lambda: tasks.append(asyncio.create_task(periodic())))
+            else:
+                done.set()
+
+        await periodic()
+        await done.wait()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+
+    assert len(recorder.all("job")) == 20
+    assert set(depths) == {1}

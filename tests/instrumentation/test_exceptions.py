@@ -100,6 +100,20 @@ def test_each_exception_of_a_run_is_logged() -> None:
 
 
 @needs_keywords
+def test_an_exception_that_takes_the_place_of_one_that_is_gone_is_logged() -> None:
+    """Python gives a new exception the address of the last, and it may say the same."""
+    logged = Logged()
+    with traced_job():
+        for _ in range(50):
+            try:
+                quote(ValueError("boom"))
+            except ValueError:
+                pass
+
+    assert len(logged.records) == 50
+
+
+@needs_keywords
 def test_message_and_stack_trace_are_scrubbed() -> None:
     """E-mail addresses and phone numbers leave neither by the message nor by the trace, nor by a cause's message."""
     logged = Logged()
@@ -108,7 +122,7 @@ def test_message_and_stack_trace_are_scrubbed() -> None:
         try:
             raise LookupError("no guest ann@example.org")
         except LookupError as error:
-            raise ValueError("call +44 20 7946 0958 " + "x" * 9000) from error
+            raise ValueError("call +44 20 7946 0958\n" + "x" * 9000) from error
 
     with pytest.raises(ValueError, match="call"), traced_job():
         failing()
@@ -120,6 +134,7 @@ def test_message_and_stack_trace_are_scrubbed() -> None:
     assert "[phone]" in shown
     assert "ann@" not in shown
     assert "7946" not in shown
+    assert min(len(r.attributes["exception.stacktrace"]) for r in logged.records) > 100
     assert max(len(r.attributes["exception.stacktrace"]) for r in logged.records) <= _exceptions.STACK_TRACE_LIMIT
 
 

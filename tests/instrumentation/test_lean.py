@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -335,6 +336,43 @@ def test_a_tracer_that_is_turned_off_gives_no_spans() -> None:
     tracer._tracer_config = sdk._TracerConfig(is_enabled=False)
 
     assert not source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START).is_recording()
+
+
+def test_a_tracer_that_wraps_another_is_asked_itself() -> None:
+    """Only the API's own proxy is looked behind: what a host's wrapper adds stays."""
+
+    class Wrapper(trace.NoOpTracer):
+        def __init__(self, inner: trace.Tracer) -> None:
+            self._tracer = inner
+
+        def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
+            span = self._tracer.start_span(*args, **kwargs)
+            span.set_attribute("tenant", "t-1")
+            return span
+
+    span = a_life(SpanSource(Wrapper(provider().get_tracer("x"))), Context(), None)
+
+    assert span.attributes["tenant"] == "t-1"
+
+
+def test_what_exporters_get_can_be_copied_deeply() -> None:
+    """A redacting exporter works on a copy, as it does with the SDK's spans."""
+    for source, exporter, _ in both(provider):
+        a_life(source, remote(1), ("X", "y"))
+        (span,) = exporter.get_finished_spans()
+        copied = copy.deepcopy(span) if hasattr(span._attributes, "__deepcopy__") else copy.copy(span)
+
+        assert type(span) is sdk.ReadableSpan
+        assert shown(copied) == shown(span)
+
+
+def test_spans_of_one_tracer_share_no_lock() -> None:
+    """A host's thread that sets attributes on one span does not wait for another."""
+    source = SpanSource(provider().get_tracer("x"))
+    spans: list[Any] = [source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START) for _ in range(2)]
+
+    assert spans[0]._lock is not spans[1]._lock
+    assert spans[0]._attributes._lock is not spans[1]._attributes._lock
 
 
 def test_a_provider_that_comes_later_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

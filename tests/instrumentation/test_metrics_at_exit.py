@@ -55,3 +55,35 @@ def test_a_process_that_ends_leaves_nothing_behind(when: str) -> None:
     assert ran.returncode == {"exit": 3, "error": 1}.get(when, 0), ran.stderr
     assert point["count"] == 2
     assert [exemplar["span_id"] for exemplar in point["exemplars"]]
+
+
+CONFIGURED = """
+import sys
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from otel_auto_assign import configure, traced_quote
+
+@traced_quote
+def quote():
+    return {"hold": "h"}
+
+if sys.argv[1] == "configure first":
+    configure()
+metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(ConsoleMetricExporter(), 3_600_000)]))
+configure()
+configure()
+quote()
+"""
+
+
+@pytest.mark.parametrize("order", ["configure first", "provider first"])
+def test_what_was_configured_again_leaves_nothing_behind_either(order: str) -> None:
+    """The SDK keeps the first of two instruments of one name: its callback serves whatever is in force."""
+    ran = subprocess.run(
+        [sys.executable, "-c", CONFIGURED, order], capture_output=True, text=True, timeout=60, check=True
+    )
+    metrics = json.loads(ran.stdout)["resource_metrics"][0]["scope_metrics"][0]["metrics"]
+
+    assert [(m["name"], m["data"]["data_points"][0]["count"]) for m in metrics] == [("auto_assign.quote.duration", 1)]

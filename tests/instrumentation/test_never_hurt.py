@@ -542,3 +542,23 @@ def test_nothing_of_the_application_s_is_kept_by_its_run(recorder: Recorder) -> 
     run_job(body)
     gc.collect()
     assert [reference() for reference in watched] == [None, None]
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, SystemExit])
+def test_a_process_told_to_end_while_a_value_is_read_has_its_summary(
+    recorder: Recorder, signal: type[BaseException]
+) -> None:
+    """Ctrl-C may come at any moment; it goes on to the host, and the job has ended."""
+
+    class Answer(dict[str, Any]):
+        def get(self, key: str, default: Any = None) -> Any:
+            raise signal
+
+    @traced_job
+    def job() -> Answer:
+        return Answer()
+
+    with pytest.raises(signal):
+        job()
+
+    assert recorder.events().count("auto_assign.summary") == 1
