@@ -8,6 +8,7 @@ ours cannot hide behind its own safety net.
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,15 +25,15 @@ class SafeLog:
 
     def info(self, message: str, *arguments: object) -> None:
         """Log at level INFO."""
-        self._at(logging.INFO, message, arguments, None)
+        self._at(logging.INFO, message, arguments)
 
-    def warning(self, message: str, *arguments: object, exc_info: BaseException | None = None) -> None:
+    def warning(self, message: str, *arguments: object) -> None:
         """Log at level WARNING."""
-        self._at(logging.WARNING, message, arguments, exc_info)
+        self._at(logging.WARNING, message, arguments)
 
-    def _at(self, level: int, message: str, arguments: tuple[object, ...], error: BaseException | None) -> None:
+    def _at(self, level: int, message: str, arguments: tuple[object, ...]) -> None:
         try:
-            self._log.log(level, message, *arguments, exc_info=error, stacklevel=3)
+            self._log.log(level, message, *arguments, stacklevel=3)
         except Exception:  # noqa: S110 - there is nowhere left to say it
             pass
 
@@ -46,7 +47,9 @@ _strict = False
 
 
 def swallowed(place: str, error: BaseException, /) -> None:
-    """Count ``error`` under ``place`` and log the first of each place with its traceback; never raises in production.
+    """Count ``error`` under ``place`` and log the first of each place; never raises in production.
+
+    The log has the traceback, but not the message.
 
     ``place`` is a few constant words that say what did not work ("the extractor of planner.quote"), never a value.
     """
@@ -55,9 +58,11 @@ def swallowed(place: str, error: BaseException, /) -> None:
         raise error
     if failures[place] == 1:
         _log.warning(
-            "%s failed; the application is not affected. Further failures there are counted, not logged.",
+            "%s failed with %s; the application is not affected. Further failures there are counted, not logged.\n%s",
             place,
-            exc_info=error,
+            type(error).__name__,
+            # Without the message, which may be the host's own and name a person.
+            "".join(traceback.format_tb(error.__traceback__)),
         )
 
 

@@ -16,6 +16,7 @@ from otel_auto_assign import Settings, configure
 
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 FLUSH_MILLIS = 30_000
+GRACE_SECONDS = 1
 OTLP_SECONDS = 3  # an endpoint that does not answer shall not hold the demo
 
 
@@ -73,8 +74,11 @@ class Tracing:
         return accounts.accepted - accounts.committed
 
     def close(self) -> None:
-        """Write what is left and let go."""
-        self._provider.shutdown()
+        """Write what is left and let go; of exporters that try again for a minute the end is not waited for."""
+        self._rows.shutdown()
+        others = threading.Thread(target=self._provider.shutdown, daemon=True)
+        others.start()
+        others.join(OTLP_SECONDS + GRACE_SECONDS)
 
 
 def _otlp_exporter() -> SpanExporter:

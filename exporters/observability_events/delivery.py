@@ -92,10 +92,17 @@ class _Group:
 
 @dataclass(slots=True)
 class _Trial:
-    """What a batch and its halves have in common: whether one of them was committed, how many became suspects."""
+    """What a batch and its halves have in common.
+
+    Attributes:
+        proven: Whether one of them was committed.
+        suspects: How many became suspects.
+        again: Whether it is tried again what was suspect before.
+    """
 
     proven: bool = False
     suspects: int = 0
+    again: bool = False
 
 
 @dataclass
@@ -232,6 +239,9 @@ class Delivery:
         self._suspects.append((row, sqlstate))
         self._park(BLOCKED_RETRY_SECONDS * (0.5 + self.chance()))
         group.trial.suspects += 1
+        if group.trial.again and not self._groups and group.trial.suspects < SUSPECTS:
+            # Nothing else came that could prove the table right: whoever waits for these rows has to hear of it.
+            self._park(self._back_off(f"refused by the table: {self.writer.told(error)}"))
         if group.trial.suspects >= SUSPECTS:
             self.writer.disconnect()  # what the table looked like may be out of date
             self._set_aside(group.trial)
@@ -273,7 +283,7 @@ class Delivery:
         rows = self._blocked + [row for row, _ in self._suspects]
         self._blocked, self._suspects = [], []
         if rows:
-            self._groups.append(_Group(rows, _Trial()))
+            self._groups.append(_Group(rows, _Trial(again=True)))
 
     def _back_off(self, text: str) -> float:
         if text != self._complaint:

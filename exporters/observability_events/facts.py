@@ -199,7 +199,9 @@ def _flow(name: str, given: Mapping[str, Any]) -> str:
     if flow == semconv.FLOW_INLINE:
         return semconv.FLOW_INLINE
     # Without the job's id a row would claim a job that no reader could find.
-    return semconv.FLOW_JOB if flow == semconv.FLOW_JOB and semconv.JOB_ID in given else semconv.FLOW_DIRECT
+    if flow == semconv.FLOW_JOB and safe_id(given.get(semconv.JOB_ID)) is not None:
+        return semconv.FLOW_JOB
+    return semconv.FLOW_DIRECT
 
 
 def _failure_code(given: object, otherwise: str) -> str:

@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from observability_events import wire
+from observability_events.catalogue import CATALOGUE
 from observability_events.failures import TableUnfitError
 from otel_auto_assign import semconv
 from otel_auto_assign._guard import SafeLog
@@ -27,17 +28,18 @@ if TYPE_CHECKING:
 _log = SafeLog(__name__)
 
 REQUIRED: Final = ("id", "created_at", "source", "event_type")
-_SAMPLES: Final = {
-    "id": "0190a5c8-0000-8000-8000-000000000001",
-    "created_at": "2026-11-22 19:30:05+00",
-    "source": semconv.SOURCE_JOB,
-    "event_type": semconv.EVENT_STARTED,
-    "severity": semconv.SEVERITY_INFO,
-    "context": '{"trigger": "cron"}',
-    wire.RESTAURANT: "00000000-0000-4000-8000-000000000001",
-    wire.BOOKING: "00000000-0000-4000-8000-000000000001",
+_ID: Final = "00000000-0000-4000-8000-000000000001"
+_SAMPLES: Final[dict[str, tuple[str, ...]]] = {
+    "id": ("0190a5c8-0000-8000-8000-000000000001",),
+    "created_at": ("2026-11-22 19:30:05+00",),
+    "source": (semconv.SOURCE_JOB, semconv.SOURCE_INLINE),
+    "event_type": tuple(CATALOGUE),
+    "severity": (semconv.SEVERITY_INFO, semconv.SEVERITY_WARNING, semconv.SEVERITY_ERROR),
+    "context": (f'{{"reason": "{"x" * 2000}"}}',),
+    wire.RESTAURANT: (_ID,),
+    wire.BOOKING: (_ID,),
 }
-"""A value of ours for each column, by which one of another type is tried."""
+"""Values of ours for each column, by which one of another type is tried: all words, and a text as long as any."""
 _LONG_NAMES: Final = {"timestamptz": "timestamp with time zone"}
 _WITHOUT_ZONE: Final = "timestamp without time zone"
 
@@ -250,13 +252,14 @@ def _types(connection: Connection, oid: int, full: str) -> dict[str, str]:
 
 
 def _holds(connection: Connection, column: str, kind: str) -> bool:
-    """Try whether a value of ours survives in ``column``, which is of type ``kind``."""
+    """Try whether our values survive in ``column``, which is of type ``kind``."""
     ours = wire.TYPES[column]
     if kind in (ours, _LONG_NAMES.get(ours)):
         return True
-    value = f"{sql.Literal(_SAMPLES[column]).as_string()}::{ours}"
+    samples = ", ".join(f"{sql.Literal(sample).as_string()}::{ours}" for sample in _SAMPLES[column])
+    question = f"SELECT bool_and(v::{kind}::{ours} = v) FROM unnest(ARRAY[{samples}]) v"
     try:
-        return _one(connection, f"SELECT ({value})::{kind}::{ours} = {value}")[0] is True
+        return _one(connection, question)[0] is True
     except (psycopg.errors.CannotCoerce, psycopg.DataError):
         return False
     except psycopg.errors.CheckViolation:  # of a domain: what it says of one value says nothing of the others

@@ -147,6 +147,23 @@ def test_a_lone_bad_row_is_judged_by_the_next_good_one(run: Run) -> None:
     assert run.books == (1, 0, 1)
 
 
+@pytest.mark.usefixtures("events_table")
+def test_rows_too_few_to_judge_the_table_by_are_spoken_of(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """A process that writes one row or two hears that they are refused, and is not left to wait in silence."""
+    run.give(row(severity="notice"), row(severity="notice"))
+    with caplog.at_level(logging.WARNING):
+        run.go()
+        assert caplog.records == []
+        run.time += 60
+        run.go()
+
+    assert run.books == (0, 2, 0)
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "rows cannot be written now and wait"
+    ]
+    assert "refused by the table" in caplog.text
+
+
 def test_when_all_rows_fail_alike_they_are_held(conn: Connection, run: Run, caplog: pytest.LogCaptureFixture) -> None:
     """A trigger of the host's that refuses everything is no reason to lose everything: it is said once, rows wait."""
     create_events_table(conn)

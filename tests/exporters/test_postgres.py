@@ -180,6 +180,14 @@ UNFIT = {
         "ALTER COLUMN created_at TYPE timestamptz USING …",
     ),
     "event_type integer": ("event_type is integer (expected text)", "ALTER COLUMN event_type TYPE text USING …"),
+    "event_type varchar(30)": (
+        "event_type is character varying(30) (expected text)",
+        "ALTER COLUMN event_type TYPE text USING …",
+    ),
+    "context varchar(200)": (
+        "context is character varying(200) (expected jsonb)",
+        "ALTER COLUMN context TYPE jsonb USING …",
+    ),
     "severity level": ("severity is level (expected text)", "ALTER COLUMN severity TYPE text USING …"),
     "context bytea": ("context is bytea (expected jsonb)", "ALTER COLUMN context TYPE jsonb USING …"),
     "booking_id bigint NOT NULL": ("booking_id is bigint (expected uuid)", "ALTER COLUMN booking_id DROP NOT NULL"),

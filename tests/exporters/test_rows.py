@@ -332,6 +332,15 @@ def test_a_child_that_names_no_job_belongs_to_none() -> None:
     assert types(ATTEMPT, JOB_ID=None) == []
 
 
+@pytest.mark.parametrize("job_id", ["", float("nan"), ["a"], True])
+def test_a_quote_whose_job_id_is_none_is_direct(job_id: object) -> None:
+    """A row of the job flow names a job that readers can find."""
+    (made,) = rows_of(QUOTE.span(JOB_ID=job_id))
+
+    assert made.context["flow"] == "direct"
+    assert "job_id" not in made.context
+
+
 def test_an_inline_run_without_an_id_goes_by_its_span() -> None:
     """The application may not number its inline attempts."""
     context = only(EVERY[semconv.EVENT_INLINE_NO_HOLD], semconv.EVENT_INLINE_NO_HOLD, INLINE_ATTEMPT_ID=None)

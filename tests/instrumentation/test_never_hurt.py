@@ -82,7 +82,7 @@ def test_a_fault_in_starting_a_span_leaves_the_call_alone(
     """The call happens once, without a span."""
 
     def fails(*_arguments: object) -> None:
-        raise RuntimeError("fault of ours")
+        raise RuntimeError("@".join(["ann", "example.org"]))
 
     for module in ("_scopes", "_children", "_stages"):
         monkeypatch.setattr(f"otel_auto_assign.{module}.start_span", fails)
@@ -92,6 +92,9 @@ def test_a_fault_in_starting_a_span_leaves_the_call_alone(
             handle.record(1)
     assert recorder.ended == []
     assert "the application is not affected" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert "ann@" not in caplog.text, "a message may be the host's, and name a person"
+    assert "in fails" in caplog.text, "but where it failed is there"
 
 
 def test_a_flag_provider_that_fails_falls_back_to_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
