@@ -154,10 +154,10 @@ class Metrics:
         thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="otel-auto-assign-metrics", daemon=True)
         try:
             thread.start()
-        except BaseException:
+        except RuntimeError:  # the process is about to end, or has too many: the last collection records what waits
             self._starting.release()
-            raise
-        self._thread = thread
+        else:
+            self._thread = thread
 
     def lap(self) -> None:
         """Wait until something waits, let more gather, and record it."""

@@ -43,6 +43,10 @@ class ObservabilityEventsExporter(SpanExporter):
         if pipeline is None:
             pipeline = Pipeline(_printing(Settings.from_environment() if settings is None else settings))
         self.pipeline = pipeline
+        try:
+            pipeline.start()  # a short process exports for the first time at its end
+        except Exception as error:
+            _guard.swallowed("starting the writer of rows", error)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Hand over those of ``spans`` that are ours; success says that all were accepted, not that they are there."""

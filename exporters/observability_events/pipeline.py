@@ -174,6 +174,14 @@ class Pipeline:
             self._writer.abort()
             thread.join(ABORT_GRACE_SECONDS)
 
+    def start(self) -> None:
+        """Start the writer now: from Python 3.12 on no thread can be started when the process is about to end.
+
+        Without a DSN there is nothing to write, and so no thread.
+        """
+        if self._refusing is None and self._thread is None:
+            self._start()
+
     def _start(self) -> None:
         if not self._starting.acquire(blocking=False):  # atomic: a signal handler may come in between
             return

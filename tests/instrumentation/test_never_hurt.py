@@ -80,9 +80,10 @@ def test_a_fault_in_starting_a_span_leaves_the_call_alone(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The call happens once, without a span."""
+    somebody = "ann"
 
     def fails(*_arguments: object) -> None:
-        raise RuntimeError("@".join(["ann", "example.org"]))
+        raise RuntimeError(f"{somebody}@example.org")
 
     for module in ("_scopes", "_children", "_stages"):
         monkeypatch.setattr(f"otel_auto_assign.{module}.start_span", fails)
