@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from observability_events.ending import LAST_CHANCE_SECONDS, Ending
+from observability_events.ending import LAST_CHANCE_SECONDS, ONE_END_SECONDS, Ending
 from observability_events.pipeline import Pipeline
 from observability_events.rows import rows_of
 from tests.exporters.support import count, settings, span, until
@@ -58,7 +58,7 @@ def test_a_provider_closed_long_before_is_another_end() -> None:
     clock = Clock()
     ending = Ending(clock)
     assert clock.waited(ending, 5.0) == 5.0
-    clock.now += 5.1
+    clock.now += ONE_END_SECONDS + 0.1
     assert clock.waited(ending, 5.0) == 5.0
 
 
