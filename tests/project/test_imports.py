@@ -61,10 +61,17 @@ EXPORTER: Final = (
     *GROUND,
 )
 READING: Final = (
-    {"otel_auto_assign.cli"},
     {"otel_auto_assign.analysis.figures"},
     {"otel_auto_assign.analysis"},
     *GROUND[-2:],
+)
+COMMANDS: Final = (
+    {"otel_auto_assign.cli"},
+    {"otel_auto_assign.commands.settings"},
+    {"otel_auto_assign.commands.database"},
+    {"otel_auto_assign.commands.exits"},
+    {"otel_auto_assign.commands"},
+    set().union(*READING, *EXPORTER),
 )
 TESTING: Final = (
     {"otel_auto_assign.pytest_plugin"},
@@ -72,17 +79,23 @@ TESTING: Final = (
     {"otel_auto_assign._doubles"},
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
-HOUSES: Final = {"instrumentation": INSTRUMENTATION, "exporter": EXPORTER, "reading": READING, "testing": TESTING}
+HOUSES: Final = {
+    "instrumentation": INSTRUMENTATION,
+    "exporter": EXPORTER,
+    "reading": READING,
+    "commands": COMMANDS,
+    "testing": TESTING,
+}
 """Three houses on one ground: the first two never know each other, and the third, which reads, knows neither. The
-testing kit stands on both of the first."""
+command line stands on the exporter and on what reads, the testing kit on both of the first."""
 EXTRAS: Final = {
     "opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "psycopg", "orjson", "typer", "rich", "scipy",
     "numpy", "grpc", "pytest",
 }  # fmt: skip
 """What only an extra installs: the instrumentation must do without."""
 MAY_USE_EXTRAS: Final = (
-    "observability_events", "otel_auto_assign.analysis", "otel_auto_assign.cli", "otel_auto_assign.testing",
-    "otel_auto_assign.pytest_plugin", "otel_auto_assign._doubles",
+    "observability_events", "otel_auto_assign.analysis", "otel_auto_assign.cli", "otel_auto_assign.commands",
+    "otel_auto_assign.testing", "otel_auto_assign.pytest_plugin", "otel_auto_assign._doubles",
 )  # fmt: skip
 
 
