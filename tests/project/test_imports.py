@@ -55,6 +55,7 @@ EXPORTER: Final = (
     {
         "observability_events.accounts",
         "observability_events.bell",
+        "observability_events.complaints",
         "observability_events.ending",
         "observability_events.failures",
     },
