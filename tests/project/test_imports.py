@@ -47,6 +47,8 @@ EXPORTER: Final = (
     {"observability_events.pipeline"},
     {"observability_events.postgres", "observability_events.console"},
     {"observability_events.probe"},
+    {"observability_events.dead_letters"},
+    {"observability_events.dead_letters"},
     {"observability_events.connection", "observability_events.delivery", "observability_events.making"},
     {"observability_events.wire"},
     {"observability_events.rows", "observability_events.explanation"},
