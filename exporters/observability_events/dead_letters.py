@@ -12,7 +12,6 @@ notice when the folder is removed or the file replaced.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import sqlite3
@@ -25,12 +24,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from observability_events import records, segment
 from observability_events.complaints import Complaint
 from observability_events.connection import without_secrets
-from observability_events.rows import Row
-from observability_events.wire import REFERENCES
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
 from otel_auto_assign.values import safe_text, scrub
@@ -38,12 +36,12 @@ from otel_auto_assign.values import safe_text, scrub
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from observability_events.rows import Row
+
 FILE_NAME: Final = "dead-letters.sqlite3"
 MOST_BYTES: Final = 64 * 2**20  # of the file: about fifty thousand letters
 BUSY_SECONDS: Final = 0.8  # the longest that `add` waits for other processes
-AGAIN_SECONDS: Final = (
-    0.005  # between two tries; SQLite's own wait grows to 0.1 s, and who is that slow never has a turn
-)
+AGAIN_SECONDS: Final = 0.005  # between two tries: SQLite's own wait grows to 0.1 s, and such a one has no turn
 PAUSE_SECONDS: Final = 1.0  # after a wait that was in vain: with many rows at a time each would wait
 READING_BUSY_SECONDS: Final = 5.0  # for a person at the command line
 PORTION: Final = 500  # letters that are read at once; between two portions nobody is kept from writing
@@ -56,7 +54,7 @@ _CREATE: Final = (
     f"PRAGMA user_version = {VERSION}",
     """CREATE TABLE letters (
         id BLOB NOT NULL UNIQUE, time REAL NOT NULL, reason TEXT NOT NULL, sqlstate TEXT NOT NULL, text TEXT NOT NULL,
-        row TEXT NOT NULL, crc INTEGER NOT NULL
+        row BLOB NOT NULL, crc INTEGER NOT NULL
     )""",
 )
 _ADD: Final = (
@@ -126,15 +124,15 @@ class DeadLetters:
         if time.monotonic() < self._pause_until:
             return False
         try:
-            document = _document(row)
+            payload = _payload(row)
             values = (
                 row.key,
                 self._clock(),
                 safe_text(reason) or "",
                 safe_text(sqlstate) or "",
                 scrub(without_secrets(text, self._dsn)),
-                document,
-                zlib.crc32(document.encode()),
+                payload,
+                zlib.crc32(payload),
             )
             self._create()
             until = time.monotonic() + BUSY_SECONDS
@@ -272,40 +270,28 @@ def _is_busy(error: Exception) -> bool:
     return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
-def _document(row: Row) -> str:
-    """Give ``row`` as JSON that holds what orjson cannot write, too: lone surrogates, integers of any size, NaN.
-
-    What is no JSON at all becomes text.
-    """
-    columns: dict[str, Any] = row._asdict()
-    columns["key"] = str(row.id)
-    for column in REFERENCES:
-        columns[column] = None if columns[column] is None else str(columns[column])
+def _payload(row: Row) -> bytes:
     try:
-        return json.dumps(columns, default=scrub)
-    except (TypeError, ValueError, RecursionError):  # keys that are no text, a list that contains itself
-        return json.dumps({**columns, "context": {"unreadable": scrub(columns["context"])}}, default=scrub)
+        return records.of_row(row)
+    except (ValueError, RecursionError):  # what contains itself, and what is nested without end
+        return records.of_row(row._replace(context={"unreadable": scrub(row.context)}))
 
 
-def _letter(key: bytes, seconds: float, reason: str, sqlstate: str, text: str, document: str, crc: int) -> Letter:
-    try:
-        row = _row(document) if zlib.crc32(document.encode()) == crc else None
-    except (ValueError, TypeError, KeyError, AttributeError):
-        row = None
+def _letter(key: bytes, seconds: float, reason: str, sqlstate: str, text: str, payload: bytes, crc: int) -> Letter:
     return Letter(
         id=uuid.UUID(bytes=key),
         time=datetime.fromtimestamp(seconds, UTC),
         reason=reason,
         sqlstate=sqlstate,
         text=text,
-        row=row,
+        row=_row(payload) if zlib.crc32(payload) == crc else None,
     )
 
 
-def _row(document: str) -> Row:
-    columns = json.loads(document)
-    columns["key"] = uuid.UUID(columns["key"]).bytes
-    for column in REFERENCES:
-        if columns[column] is not None:
-            columns[column] = uuid.UUID(columns[column])
-    return Row(**columns)
+def _row(payload: bytes) -> Row | None:
+    try:
+        make, made = records.read(segment.ROW, payload)
+        (row,) = make(made)
+    except ValueError:
+        return None
+    return row
