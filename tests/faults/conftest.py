@@ -64,5 +64,4 @@ def _ending(dsn: str) -> Iterator[NewHost]:
     yield make
     for host in made:
         host.pipeline.shutdown(0)
-    with psycopg.connect(dsn) as conn:
-        assert_all_have_a_place(conn, made)
+    assert_all_have_a_place(dsn, made)

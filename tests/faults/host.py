@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
 from observability_events.delivery import REFUSED
 from observability_events.pipeline import SHUTDOWN, Pipeline
 from observability_events.rows import rows_of
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from observability_events.rows import Row
-    from tests.postgres import Connection
 
 
 class Host:
@@ -26,12 +27,15 @@ class Host:
 
     Attributes:
         pipeline: The one under test.
+        table: Where its rows go.
+        seen_by: A DSN by which the table can be looked at, if it is not the test's own.
         accepted: The ids of the rows of what was taken.
         refused: Id → SQLSTATE of the rows that the database will never take.
     """
 
-    def __init__(self, dsn: str, *, table: str = TABLE, **changes: Any) -> None:
+    def __init__(self, dsn: str, *, table: str = TABLE, seen_by: str | None = None, **changes: Any) -> None:
         self.table = table
+        self.seen_by = seen_by
         self.accepted: list[UUID] = []
         self.refused: dict[UUID, str] = {}
         self.pipeline = Pipeline(settings(dsn, table=table, **changes), on_refused=self._refused)
@@ -66,17 +70,18 @@ class Host:
         return self.pipeline.accounts().pending
 
 
-def assert_all_have_a_place(conn: Connection, hosts: Sequence[Host]) -> None:
+def assert_all_have_a_place(dsn: str, hosts: Sequence[Host]) -> None:
     """Assert that the accounts of ``hosts``, which have ended, balance, and agree with what is in their tables.
 
     No id is in a table twice; none is there that nobody handed over; each one that was accepted is in the table or
     among the refused, or was counted as left behind at the end (and may be in the table all the same, if the answer
     of the server was what was missing); and the counts are those of the ids.
     """
-    for table in {host.table for host in hosts}:
-        written = Counter(key for (key,) in read(conn, "id", table))
+    for place in {(host.seen_by or dsn, host.table) for host in hosts}:
+        with psycopg.connect(place[0]) as conn:
+            written = Counter(key for (key,) in read(conn, "id", place[1]))
         assert {key: times for key, times in written.items() if times > 1} == {}
-        mine = [host for host in hosts if host.table == table]
+        mine = [host for host in hosts if (host.seen_by or dsn, host.table) == place]
         assert set(written) <= {key for host in mine for key in host.accepted}
         for host in mine:
             accounts = host.pipeline.accounts()
