@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from observability_events import wire
 from observability_events.failures import DeadlineError
+from otel_auto_assign.values import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 APPLICATION_NAME: Final = "otel-auto-assign"
 CANCEL_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.05  # how long a wait for the server may overlook that its deadline was moved
+TOLD_CHARACTERS: Final = 1000  # an error with our remedy
 _SCHEMES: Final = ("postgresql://", "postgres://")
 _SECRETS: Final = ("password", "sslpassword")
 
@@ -138,9 +140,10 @@ def dsn_problem(dsn: str) -> str | None:
 
 
 def told(error: BaseException, dsn: str) -> str:
-    """Give the text of ``error`` on one line, without what is secret in ``dsn``.
+    """Give the text of ``error`` on one line, without what is secret in ``dsn``, e-mail addresses and phone numbers.
 
-    Of the server's messages only the first line: the details that follow quote the failing row.
+    Of the server's messages only the first line: the details that follow quote the failing row. What a trigger of the
+    host's raises may name a person in the first line, too.
     """
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         text = f"{error.diag.message_primary} (SQLSTATE {error.sqlstate})"
@@ -148,7 +151,7 @@ def told(error: BaseException, dsn: str) -> str:
         text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
     for secret in _secrets(dsn):
         text = text.replace(secret, "…")
-    return text
+    return scrub(text, TOLD_CHARACTERS)
 
 
 def _secrets(dsn: str) -> set[str]:
