@@ -46,7 +46,9 @@ EXPORTER: Final = (
     {"observability_events.processor", "observability_events.exporter", "observability_events.sampler"},
     {"observability_events.pipeline"},
     {"observability_events.postgres", "observability_events.console"},
+    {"observability_events.statement"},
     {"observability_events.probe", "observability_events.dead_letters"},
+    {"observability_events.columns"},
     {"observability_events.connection", "observability_events.delivery", "observability_events.making"},
     {"observability_events.wire", "observability_events.records"},
     {"observability_events.rows", "observability_events.explanation"},
@@ -60,6 +62,8 @@ EXPORTER: Final = (
         "observability_events.complaints",
         "observability_events.ending",
         "observability_events.failures",
+        "observability_events.findings",
+        "observability_events.questions",
     },
     *GROUND,
 )
