@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from threading import Lock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import Context
@@ -272,12 +272,18 @@ class SpanSource:
     Which one that is can be seen only when there is a tracer provider, which the host may set after the first call.
     """
 
-    __slots__ = ("_tracer", "start", "unseen")
+    __slots__ = ("_finding", "_found", "_tracer", "start", "unseen")
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
+        self._found: Callable[[], object] | None = None
+        self._finding = RLock()
         self.start: Start = self._look_and_start
         self.unseen: Callable[[str, Context], Span | None] = self._look_and_see
+
+    def when_found(self, found: Callable[[], object]) -> None:
+        """Have ``found`` called before the first span that a tracer provider starts; it must not raise."""
+        self._found = found
 
     def _look_and_start(self, name: str, context: Context, attributes: Attributes, start_ns: int) -> Span:
         start = self.start if self._look() else self._start
@@ -294,6 +300,11 @@ class SpanSource:
             tracer = tracer._tracer
         if isinstance(tracer, NoOpTracer):
             return False
+        if self._found is not None:
+            with self._finding:  # a second thread waits, or its span would be started before it is ready
+                if (then := self._found) is not None:
+                    then()
+                    self._found = None
         found = lean(tracer)
         if found is None:
             self.start, self.unseen = self._start, lambda _name, _context: None
