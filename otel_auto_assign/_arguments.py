@@ -66,6 +66,7 @@ def _reader(parameters: Mapping[str, inspect.Parameter], fixed: Given, *, inline
             trigger(args, kwargs),
             attempt_id(args, kwargs),
             fixed.status,
+            fixed.carrier,
         )
         if booking is not None:
             found = _with_booking(found, booking(args, kwargs))

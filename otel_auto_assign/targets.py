@@ -49,7 +49,7 @@ class _Role:
 _ROLES: Final[Mapping[str, _Role]] = {
     "job": _Role(
         decorators.traced_job,
-        (*_IDS, "trigger", "inline_attempt_id", "status"),
+        (*_IDS, "trigger", "inline_attempt_id", "status", "carrier"),
         {"trigger": str, "max_attempts": int},
         _RESULT,
     ),

@@ -35,6 +35,7 @@ INSTRUMENTATION: Final = (
     {"otel_auto_assign._job_run", "otel_auto_assign._inline_run"},
     {"otel_auto_assign._runs", "otel_auto_assign._runtime"},
     {"otel_auto_assign._exceptions", "otel_auto_assign._lean", "otel_auto_assign.metrics"},
+    {"otel_auto_assign._origins"},
     {"otel_auto_assign._attempts", "otel_auto_assign.flags"},
     {"otel_auto_assign.outcomes", "otel_auto_assign._errors"},
     {"otel_auto_assign._paths"},
