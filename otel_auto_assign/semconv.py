@@ -12,6 +12,9 @@ INSTRUMENTATION_NAME: Final = "otel_auto_assign"
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.30.0"
 """The version of OpenTelemetry's conventions that the standard attributes below were taken from."""
 
+OWN_PREFIX: Final = "auto_assign."
+"""How every name of ours begins that stands on a span."""
+
 # -- spans --------------------------------------------------------------------------------------------------------
 
 SPAN_JOB: Final = "auto_assign.job"
