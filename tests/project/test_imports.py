@@ -63,6 +63,9 @@ EXPORTER: Final = (
 READING: Final = (
     {"otel_auto_assign.cli"},
     {"otel_auto_assign.analysis.figures"},
+    {"otel_auto_assign.analysis.means", "otel_auto_assign.analysis.quantiles", "otel_auto_assign.analysis.rates"},
+    {"otel_auto_assign.analysis.samples"},
+    {"otel_auto_assign.analysis.estimates"},
     {"otel_auto_assign.analysis"},
     *GROUND[-2:],
 )
