@@ -77,6 +77,9 @@ ZERO_CODE: Final = (
 )
 READING: Final = (
     {"otel_auto_assign.analysis.figures"},
+    {"otel_auto_assign.analysis.means", "otel_auto_assign.analysis.quantiles", "otel_auto_assign.analysis.rates"},
+    {"otel_auto_assign.analysis.samples"},
+    {"otel_auto_assign.analysis.estimates"},
     {"otel_auto_assign.analysis"},
     *GROUND[-2:],
 )
