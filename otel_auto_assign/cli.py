@@ -17,6 +17,7 @@ try:
     from typer.core import TyperGroup
 
     from otel_auto_assign.commands import exits
+    from otel_auto_assign.commands.report import show_report
     from otel_auto_assign.commands.settings import show_settings
 except ModuleNotFoundError as missing:
     # Imported by the script's entry point and by nothing else, so leaving here is leaving the command.
@@ -57,6 +58,7 @@ app = typer.Typer(
     epilog=exits.EPILOG,
 )
 app.command(name="settings")(show_settings)
+app.command(name="report")(show_report)
 
 
 def _show_version(wanted: bool) -> None:

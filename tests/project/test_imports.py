@@ -76,7 +76,10 @@ ZERO_CODE: Final = (
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
 READING: Final = (
+    {"otel_auto_assign.analysis.report_text"},
     {"otel_auto_assign.analysis.figures"},
+    {"otel_auto_assign.analysis.events"},
+    {"otel_auto_assign.analysis.windows"},
     {"otel_auto_assign.analysis.means", "otel_auto_assign.analysis.quantiles", "otel_auto_assign.analysis.rates"},
     {"otel_auto_assign.analysis.samples"},
     {"otel_auto_assign.analysis.estimates"},
@@ -85,8 +88,13 @@ READING: Final = (
 )
 COMMANDS: Final = (
     {"otel_auto_assign.cli"},
-    {"otel_auto_assign.commands.settings"},
-    {"otel_auto_assign.commands.database"},
+    {"otel_auto_assign.commands.report", "otel_auto_assign.commands.settings"},
+    {
+        "otel_auto_assign.commands.database",
+        "otel_auto_assign.commands.output",
+        "otel_auto_assign.commands.progress",
+        "otel_auto_assign.commands.windows",
+    },
     {"otel_auto_assign.commands.exits"},
     {"otel_auto_assign.commands"},
     set().union(*READING, *EXPORTER),
