@@ -48,6 +48,7 @@ EXPORTER: Final = (
     {"observability_events.postgres", "observability_events.console"},
     {"observability_events.probe"},
     {"observability_events.connection", "observability_events.delivery", "observability_events.making"},
+    {"observability_events.abandoned"},
     {"observability_events.wire", "observability_events.records"},
     {"observability_events.rows", "observability_events.explanation"},
     {"observability_events.catalogue", "observability_events.conditions"},
