@@ -41,7 +41,7 @@ _SAMPLES: Final[dict[str, tuple[str, ...]]] = {
 }
 """Values of ours for each column, by which one of another type is tried: all words, and a text as long as any."""
 _LONG_NAMES: Final = {"timestamptz": "timestamp with time zone"}
-_WITHOUT_ZONE: Final = "timestamp without time zone"
+WITHOUT_ZONE: Final = "timestamp without time zone"
 
 _TABLE: Final = """
     SELECT c.oid, n.nspname, c.relname,
@@ -165,7 +165,7 @@ def insert_statement(shape: Shape) -> sql.Composed:
     joins: list[sql.Composable] = []
     for column in columns:
         value: sql.Composable = sql.Identifier("r", column)
-        if shape.types[column] == _WITHOUT_ZONE:
+        if shape.types[column] == WITHOUT_ZONE:
             value = sql.SQL("{} AT TIME ZONE 'UTC'").format(value)  # not in the session's zone
         if column in shape.parents:
             parent = shape.parents[column]
