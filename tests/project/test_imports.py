@@ -70,7 +70,7 @@ READING: Final = (
 )
 COMMANDS: Final = (
     {"otel_auto_assign.cli"},
-    {"otel_auto_assign.commands.settings"},
+    {"otel_auto_assign.commands.reconcile", "otel_auto_assign.commands.settings"},
     {"otel_auto_assign.commands.database"},
     {"otel_auto_assign.commands.exits"},
     {"otel_auto_assign.commands"},
