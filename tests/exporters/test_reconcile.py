@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -26,6 +27,7 @@ from otel_auto_assign import Settings, configure, semconv, traced_job, traced_qu
 from tests.exporters.dead_jobs import Job, put
 from tests.exporters.support import add_parent, count, locked, settings
 from tests.postgres import create_events_table, insert_only_role
+from tests.project.sources import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +68,13 @@ def test_a_missing_start_is_written_with_it(dsn: str, conn: Connection, events_t
     assert started[1] == summary[1] == job.start + timedelta(seconds=7)
     assert (report.abandoned, report.without_started, report.written) == (1, 1, 2)
     assert reconcile(settings(dsn)) == Report()
+
+
+def test_rows_from_before_the_start(dsn: str, conn: Connection, events_table: str) -> None:
+    """A job starts when its start says; what another clock put before it changes nothing."""
+    job = Job(conn).put(semconv.EVENT_QUOTE, -3).put().put(semconv.EVENT_ATTEMPT, 2)
+    assert reconcile(settings(dsn)).written == 1
+    assert [(row[:2], row[2]["totalDurationMs"]) for row in job.rows()] == [((job.summary_id, job.start), 2000)]
 
 
 def test_live_jobs_are_left_alone(dsn: str, conn: Connection, events_table: str) -> None:
@@ -352,7 +361,7 @@ def test_a_booking_that_is_gone(dsn: str, schema: str, conn: Connection, *, sees
     gone.booking_id, there.booking_id = uuid.uuid4(), add_parent(conn)
     gone.put(), there.put()
     conn.execute("ALTER TABLE observability_events ADD FOREIGN KEY (booking_id) REFERENCES bookings (id) NOT VALID")
-    with reconciler_role(dsn, schema, conn) as (role_dsn, role):
+    with reconciler_role(dsn, schema) as (role_dsn, role):
         if sees_parents:
             conn.execute(f"GRANT SELECT ON bookings TO {role}".encode())
         assert reconcile(settings(role_dsn)).written == 2
@@ -374,18 +383,25 @@ def test_references_of_the_jobs_rows_are_kept(dsn: str, conn: Connection, events
 
 
 @contextmanager
-def reconciler_role(dsn: str, schema: str, conn: Connection) -> Iterator[tuple[str, str]]:
-    """The role of docs/reconcile.md: INSERT and SELECT under row-level security, and nothing else."""
-    with insert_only_role(dsn, schema) as (role_dsn, role):
-        conn.execute(f"GRANT SELECT ON observability_events TO {role}".encode())
-        conn.execute(f"CREATE POLICY reader ON observability_events FOR SELECT TO {role} USING (true)".encode())
-        yield role_dsn, role
+def reconciler_role(dsn: str, schema: str) -> Iterator[tuple[str, str]]:
+    """The role of docs/reconcile.md, made by the statements that stand there, on a table with row-level security."""
+    page = (ROOT / "docs" / "reconcile.md").read_text(encoding="utf-8")
+    role = f"reconciler_{uuid.uuid4().hex[:12]}"
+    statements = page.split("```sql")[1].split("```")[0].replace("reconciler", role).replace("public", schema)
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute(statements.encode())
+        conn.execute("ALTER TABLE observability_events ENABLE ROW LEVEL SECURITY")
+        try:
+            yield make_conninfo(dsn, options=f"-csearch_path={schema},public -crole={role}"), role
+        finally:
+            conn.execute(f"DROP OWNED BY {role}".encode())
+            conn.execute(f"DROP ROLE {role}".encode())
 
 
 def test_a_role_that_may_insert_and_select(dsn: str, schema: str, conn: Connection, events_table: str) -> None:
     """Under row-level security these two are enough."""
     job = Job(conn).put()
-    with reconciler_role(dsn, schema, conn) as (role_dsn, _):
+    with reconciler_role(dsn, schema) as (role_dsn, _):
         report = reconcile(settings(role_dsn))
     assert (report.written, report.hidden_by, len(job.rows())) == (1, [], 1)
 
@@ -410,7 +426,7 @@ def test_a_role_to_which_no_row_is_shown(dsn: str, schema: str, conn: Connection
 
 def test_policies_that_hide_rows_are_told(dsn: str, schema: str, conn: Connection, events_table: str) -> None:
     """A summary that is hidden would be missed."""
-    with reconciler_role(dsn, schema, conn) as (role_dsn, role):
+    with reconciler_role(dsn, schema) as (role_dsn, role):
         for policy in (
             "mine AS RESTRICTIVE FOR SELECT TO {} USING (source = 'auto_assign')",
             "x FOR ALL USING (false)",
@@ -418,7 +434,7 @@ def test_policies_that_hide_rows_are_told(dsn: str, schema: str, conn: Connectio
             named = policy.replace(" ", " ON observability_events ", 1).format(role)
             conn.execute(f"CREATE POLICY {named}".encode())
         assert reconcile(settings(role_dsn)).hidden_by == ["(source = 'auto_assign'::text)"]
-        conn.execute("DROP POLICY reader ON observability_events")
+        conn.execute(f"DROP POLICY {role}_reads ON observability_events".encode())
         assert reconcile(settings(role_dsn)).hidden_by == ["false", "(source = 'auto_assign'::text)"]
 
 
