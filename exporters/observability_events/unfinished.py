@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from importlib.resources import files
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +12,8 @@ from psycopg import sql
 from observability_events.abandoned import Abandoned, JobRow, abandoned
 from observability_events.connection import Connection
 from observability_events.failures import TableUnfitError
-from observability_events.probe import WITHOUT_ZONE, Shape
+from observability_events.probe import Shape
+from observability_events.questions import question
 
 _ROWS_AT_ONCE: Final = 500
 """How many rows the client holds: contexts have some kilobytes at most."""
@@ -56,7 +56,7 @@ class UnfinishedJobs:
         if "context" not in shape.types:
             raise TableUnfitError(f"table {table} has no column context: it does not say which job a row belongs to")
         created_at = sql.SQL("created_at")
-        if shape.types["created_at"] == WITHOUT_ZONE:
+        if "created_at" in shape.without_zone:
             created_at = sql.SQL("(created_at AT TIME ZONE 'UTC')")
         self._names: dict[str, sql.Composable] = {
             "table": sql.Identifier(shape.schema, shape.name),
@@ -120,17 +120,16 @@ class UnfinishedJobs:
         )
         return sorted((job for job in found if job is not None), key=lambda job: (job.summary.time_us, job.job_id))
 
-    def _rows(self, question: str, **parameters: Any) -> Iterator[tuple[Any, ...]]:
-        with self._connection.cursor(name=question) as cursor:
+    def _rows(self, name: str, **parameters: Any) -> Iterator[tuple[Any, ...]]:
+        with self._connection.cursor(name=name) as cursor:
             cursor.itersize = _ROWS_AT_ONCE
-            yield from cursor.execute(self._statement(question), parameters)
+            yield from cursor.execute(self._statement(name), parameters)
 
-    def _one(self, question: str, **parameters: Any) -> tuple[Any, ...]:
-        found = self._connection.execute(self._statement(question), parameters).fetchone()
+    def _one(self, name: str, **parameters: Any) -> tuple[Any, ...]:
+        found = self._connection.execute(self._statement(name), parameters).fetchone()
         if found is None:
             raise TableUnfitError(f"table {self._table} is gone")
         return found
 
-    def _statement(self, question: str) -> sql.Composed:
-        text = files(__package__).joinpath("sql", f"{question}.sql").read_text(encoding="utf-8")
-        return sql.SQL(text).format(**self._names)  # our own file, not a value
+    def _statement(self, name: str) -> sql.Composed:
+        return sql.SQL(question(name).decode()).format(**self._names)
