@@ -23,11 +23,12 @@ import random
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import psycopg
 
 from observability_events import wire
+from observability_events.complaints import Complaint
 from observability_events.failures import Action, TableUnfitError, action
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
@@ -84,10 +85,21 @@ def nothing_refused(row: Row, sqlstate: str) -> None:
     """Forget a refused row: what is done with it until somebody wants it."""
 
 
+def nothing_timed(seconds: float, error_type: str | None) -> None:
+    """Forget how long a batch took: what is done with it until somebody wants it."""
+
+
 @dataclass(slots=True)
 class _Group:
     rows: list[EncodedRow]
     trial: _Trial
+    began: float  # when it came in hand; a half has that in common with the whole
+
+
+class _Suspect(NamedTuple):
+    row: EncodedRow
+    sqlstate: str
+    began: float
 
 
 @dataclass(slots=True)
@@ -113,6 +125,8 @@ class Delivery:
         writer: Writes a group.
         ledger: Told what becomes of each row.
         on_refused: Gets each row that the database will never take, with its SQLSTATE; what it raises is swallowed.
+        on_operation: Told how many seconds a batch, or a part of one, was in hand until a statement settled it, and the
+            SQLSTATE if that refused a row; it must not raise.
         clock: Seconds, monotonic.
         chance: A number in [0, 1) for the jitter.
     """
@@ -120,19 +134,24 @@ class Delivery:
     writer: Writer
     ledger: Ledger
     on_refused: Callable[[Row, str], None] = nothing_refused
+    on_operation: Callable[[float, str | None], None] = nothing_timed
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
     _groups: deque[_Group] = field(default_factory=deque)
     _blocked: list[EncodedRow] = field(default_factory=list)
-    _suspects: list[tuple[EncodedRow, str]] = field(default_factory=list)
+    _suspects: list[_Suspect] = field(default_factory=list)
     _took_rows: bool = False
     _retry_at: float = 0.0
     _dangling: OrderedDict[tuple[str, UUID], float] = field(default_factory=OrderedDict)
     _failures: int = 0
     _doubts: int = 0
     _lock_failures: int = 0
-    _complaint: str = ""
+    _complaint: Complaint = field(init=False)
     _sqlstates_logged: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Begin without a complaint."""
+        self._complaint = Complaint(_log, "rows are being written again", clock=self.clock)
 
     @property
     def busy(self) -> bool:
@@ -165,12 +184,12 @@ class Delivery:
             try:
                 encoded.append(wire.encode(row))
             except Exception:  # of whatever kind its values provoke
-                self._refuse(row, NOT_ENCODABLE)
+                self._give_up(row, NOT_ENCODABLE)
         return encoded
 
     def add(self, rows: list[EncodedRow]) -> None:
         """Take ``rows`` to be written together."""
-        self._groups.append(_Group(rows, _Trial()))
+        self._groups.append(_Group(rows, _Trial(), self.clock()))
 
     def step(self) -> float:
         """Try to write one group; give the seconds to wait before the next step."""
@@ -185,21 +204,20 @@ class Delivery:
             return self._failed(group, error)
         self._groups.popleft()
         self.ledger.committed(len(group.rows), already_present=len(group.rows) - inserted)
+        self.on_operation(self.clock() - group.began, None)
         group.trial.proven = self._took_rows = True
         self._failures = self._doubts = self._lock_failures = 0
         suspects, self._suspects = self._suspects, []  # another row was committed: the fault is theirs
-        for row, sqlstate in suspects:
-            self._refuse(row.row, sqlstate)
-        if self._complaint:
-            _log.info("rows are being written again")
-            self._complaint = ""
+        for suspect in suspects:
+            self._refuse(suspect)
+        self._complaint.over()
         return 0.0
 
     def finish(self) -> None:
         """Refuse the suspects of a table that has taken other rows; of one that took none, it is the table's fault."""
         suspects, self._suspects = (self._suspects, []) if self._took_rows else ([], self._suspects)
-        for row, sqlstate in suspects:
-            self._refuse(row.row, sqlstate)
+        for suspect in suspects:
+            self._refuse(suspect)
 
     def hasten(self) -> None:
         """Try what is parked at the next step, not later."""
@@ -233,10 +251,11 @@ class Delivery:
             return 0.0
         self._groups.popleft()
         sqlstate = (error.sqlstate if isinstance(error, psycopg.Error) else None) or type(error).__name__
+        suspect = _Suspect(row, sqlstate, group.began)
         if group.trial.proven:
-            self._refuse(row.row, sqlstate)
+            self._refuse(suspect)
             return 0.0
-        self._suspects.append((row, sqlstate))
+        self._suspects.append(suspect)
         self._park(BLOCKED_RETRY_SECONDS * (0.5 + self.chance()))
         group.trial.suspects += 1
         if group.trial.again and not self._groups and group.trial.suspects < SUSPECTS:
@@ -264,8 +283,8 @@ class Delivery:
     def _halve(self, group: _Group) -> None:
         rows = sorted(group.rows, key=_booking)  # what fails alike stays together
         middle = len(rows) // 2
-        self._groups[0] = _Group(rows[:middle], group.trial)
-        self._groups.insert(1, _Group(rows[middle:], group.trial))
+        self._groups[0] = _Group(rows[:middle], group.trial, group.began)
+        self._groups.insert(1, _Group(rows[middle:], group.trial, group.began))
 
     def _park(self, seconds: float) -> None:
         self._retry_at = self.clock() + seconds
@@ -280,20 +299,22 @@ class Delivery:
 
     def _unpark(self) -> None:
         """Put what is parked in hand again, the suspects last: three others are tried first each time."""
-        rows = self._blocked + [row for row, _ in self._suspects]
+        rows = self._blocked + [suspect.row for suspect in self._suspects]
         self._blocked, self._suspects = [], []
         if rows:
-            self._groups.append(_Group(rows, _Trial(again=True)))
+            self._groups.append(_Group(rows, _Trial(again=True), self.clock()))
 
     def _back_off(self, text: str) -> float:
-        if text != self._complaint:
-            self._complaint = text
-            _log.warning("rows cannot be written now and wait: %s", text)
+        self._complaint.trouble(f"rows cannot be written now and wait: {text}")
         self._failures += 1
         most = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 32))
         return max(most * self.chance(), 0.01)
 
-    def _refuse(self, row: Row, sqlstate: str) -> None:
+    def _refuse(self, suspect: _Suspect) -> None:
+        self._give_up(suspect.row.row, suspect.sqlstate)
+        self.on_operation(self.clock() - suspect.began, suspect.sqlstate)
+
+    def _give_up(self, row: Row, sqlstate: str) -> None:
         self.ledger.dropped(REFUSED, 1)
         if sqlstate not in self._sqlstates_logged:
             self._sqlstates_logged.add(sqlstate)
