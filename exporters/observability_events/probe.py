@@ -16,6 +16,7 @@ from psycopg import sql
 
 from observability_events import wire
 from observability_events.catalogue import CATALOGUE
+from observability_events.complaints import Remarks
 from observability_events.failures import TableUnfitError
 from otel_auto_assign import semconv
 from otel_auto_assign._guard import SafeLog
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from observability_events.connection import Connection
 
-_log = SafeLog(__name__)
+_remarks = Remarks(SafeLog(__name__))
 
 REQUIRED: Final = ("id", "created_at", "source", "event_type")
 _ID: Final = "00000000-0000-4000-8000-000000000001"
@@ -223,7 +224,7 @@ def _types(connection: Connection, oid: int, full: str) -> dict[str, str]:
         )
     absent = [column for column in wire.COLUMNS if column not in existing]
     if absent:
-        _log.warning("table %s has no column %s; rows are written without", full, ", ".join(absent))
+        _remarks.warning(f"table {full} has no column {', '.join(absent)}; rows are written without")
     types, unfit = {}, []
     for column, kind, exact, needed in rows:
         if column not in wire.COLUMNS:
@@ -232,10 +233,10 @@ def _types(connection: Connection, oid: int, full: str) -> dict[str, str]:
         if _holds(connection, column, exact):
             types[column] = kind
         elif column in wire.REFERENCES and not needed:
-            _log.warning(
-                "column %s of %s is %s, not %s: it stays empty, and the id is kept in context as %s",
-                column, full, exact, wanted, wire.REFERENCES[column],
-            )  # fmt: skip
+            _remarks.warning(
+                f"column {column} of {full} is {exact}, not {wanted}: it stays empty, and the id is kept in context as "
+                f"{wire.REFERENCES[column]}"
+            )
         else:
             unfit.append((column, exact, wanted))
     if unfit:
@@ -269,14 +270,11 @@ def _holds(connection: Connection, column: str, kind: str) -> bool:
 def _warn(full: str, unique: list[str], triggers: list[str], *, unique_id: bool) -> None:
     """Say what will not fail and yet cost something."""
     if not unique_id:
-        _log.warning("table %s has no unique index with id: a row written twice would be there twice", full)
+        _remarks.warning(f"table {full} has no unique index with id: a row written twice would be there twice")
     if unique or triggers:
-        _log.info(
-            "rows of %s can be swallowed silently by unique indexes (%s) or BEFORE triggers (%s); "
-            "they count as already present",
-            full,
-            ", ".join(unique) or "none",
-            ", ".join(triggers) or "none",
+        _remarks.info(
+            f"rows of {full} can be swallowed silently by unique indexes ({', '.join(unique) or 'none'}) or BEFORE "
+            f"triggers ({', '.join(triggers) or 'none'}); they count as already present"
         )
 
 
