@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from observability_events import wire
 from observability_events.failures import DeadlineError
+from otel_auto_assign.values import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 APPLICATION_NAME: Final = "otel-auto-assign"
 CANCEL_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.05  # how long a wait for the server may overlook that its deadline was moved
+TOLD_CHARACTERS: Final = 1000  # an error with our remedy
 _SCHEMES: Final = ("postgresql://", "postgres://")
 _SECRETS: Final = ("password", "sslpassword")
 _SPELLED: Final = re.compile(r"(?:^postgres(?:ql)?://[^/?#@:]*:|[?&](?:ssl)?password=)([^@&]+)")
@@ -140,9 +142,10 @@ def dsn_problem(dsn: str) -> str | None:
 
 
 def told(error: BaseException, dsn: str) -> str:
-    """Give the text of ``error`` on one line, without what is secret in ``dsn``.
+    """Give the text of ``error`` on one line, without what is secret in ``dsn``, e-mail addresses and phone numbers.
 
-    Of the server's messages only the first line: the details that follow quote the failing row.
+    Of the server's messages only the first line: the details that follow quote the failing row. What a trigger of the
+    host's raises may name a person in the first line, too.
     """
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         text = f"{error.diag.message_primary} (SQLSTATE {error.sqlstate})"
@@ -155,7 +158,7 @@ def without_secrets(text: str, dsn: str) -> str:
     """Give ``text`` without what is secret in ``dsn``, and without ``dsn`` itself."""
     for secret in sorted(_secrets(dsn), key=len, reverse=True):  # the whole before its parts, or it is not found
         text = text.replace(secret, "…")
-    return text
+    return scrub(text, TOLD_CHARACTERS)
 
 
 def _secrets(dsn: str) -> set[str]:

@@ -13,8 +13,9 @@ next. The rows in hand are groups, written one statement each::
       │                                └ else: suspect, until any other row is committed: refused
       └──────(later)───── set aside, suspects; and with three suspects in a batch, all that is left of it
 
-A suspect is not refused at once, for it may be the table that refuses everything; new rows go on being tried, so that
-bad rows cannot stop good ones.
+A suspect is not refused at once, for it may be the table that refuses everything; or everything of a kind, which is the
+columns that are filled: that one was made NOT NULL is no fault of the rows without it. New rows go on being tried, so
+that bad rows cannot stop good ones.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import random
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import psycopg
 
@@ -53,6 +54,7 @@ BLOCKED_RETRY_SECONDS: Final = 1.0
 DANGLING_REMEMBERED: Final = 10_000
 DANGLING_SECONDS: Final = 30.0  # a booking may be committed after its first row was made
 REFUSED: Final = "refused"
+_OF_COLUMNS: Final = ("23502", "23514")  # NOT NULL and CHECK: what they refuse may be all rows without a booking
 NOT_ENCODABLE: Final = "not encodable"  # in the place of an SQLSTATE: the database has never seen the row
 
 
@@ -85,21 +87,17 @@ def nothing_refused(row: Row, sqlstate: str) -> None:
     """Forget a refused row: what is done with it until somebody wants it."""
 
 
-def nothing_timed(seconds: float, error_type: str | None) -> None:
+def nothing_timed(seconds: float) -> None:
     """Forget how long a batch took: what is done with it until somebody wants it."""
+
+
+_Kind = tuple[bool, ...]
 
 
 @dataclass(slots=True)
 class _Group:
     rows: list[EncodedRow]
     trial: _Trial
-    began: float  # when it came in hand; a half has that in common with the whole
-
-
-class _Suspect(NamedTuple):
-    row: EncodedRow
-    sqlstate: str
-    began: float
 
 
 @dataclass(slots=True)
@@ -107,12 +105,14 @@ class _Trial:
     """What a batch and its halves have in common.
 
     Attributes:
-        proven: Whether one of them was committed.
+        began: When it came in hand.
+        proven: The kinds of those that were committed.
         suspects: How many became suspects.
         again: Whether it is tried again what was suspect before.
     """
 
-    proven: bool = False
+    began: float
+    proven: set[_Kind] = field(default_factory=set)
     suspects: int = 0
     again: bool = False
 
@@ -125,8 +125,8 @@ class Delivery:
         writer: Writes a group.
         ledger: Told what becomes of each row.
         on_refused: Gets each row that the database will never take, with its SQLSTATE; what it raises is swallowed.
-        on_operation: Told how many seconds a batch, or a part of one, was in hand until a statement settled it, and the
-            SQLSTATE if that refused a row; it must not raise.
+        on_operation: Told how many seconds a batch, or a part of one, was in hand until it was committed; it must not
+            raise.
         clock: Seconds, monotonic.
         chance: A number in [0, 1) for the jitter.
     """
@@ -134,13 +134,13 @@ class Delivery:
     writer: Writer
     ledger: Ledger
     on_refused: Callable[[Row, str], None] = nothing_refused
-    on_operation: Callable[[float, str | None], None] = nothing_timed
+    on_operation: Callable[[float], None] = nothing_timed
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
     _groups: deque[_Group] = field(default_factory=deque)
     _blocked: list[EncodedRow] = field(default_factory=list)
-    _suspects: list[_Suspect] = field(default_factory=list)
-    _took_rows: bool = False
+    _suspects: list[tuple[EncodedRow, str]] = field(default_factory=list)
+    _taken: set[_Kind] = field(default_factory=set)
     _retry_at: float = 0.0
     _dangling: OrderedDict[tuple[str, UUID], float] = field(default_factory=OrderedDict)
     _failures: int = 0
@@ -184,12 +184,12 @@ class Delivery:
             try:
                 encoded.append(wire.encode(row))
             except Exception:  # of whatever kind its values provoke
-                self._give_up(row, NOT_ENCODABLE)
+                self._refuse(row, NOT_ENCODABLE)
         return encoded
 
     def add(self, rows: list[EncodedRow]) -> None:
         """Take ``rows`` to be written together."""
-        self._groups.append(_Group(rows, _Trial(), self.clock()))
+        self._groups.append(_Group(rows, _Trial(self.clock())))
 
     def step(self) -> float:
         """Try to write one group; give the seconds to wait before the next step."""
@@ -204,20 +204,18 @@ class Delivery:
             return self._failed(group, error)
         self._groups.popleft()
         self.ledger.committed(len(group.rows), already_present=len(group.rows) - inserted)
-        self.on_operation(self.clock() - group.began, None)
-        group.trial.proven = self._took_rows = True
+        self.on_operation(self.clock() - group.trial.began)
+        kinds = {_kind(row) for row in group.rows}
+        group.trial.proven |= kinds
+        self._taken |= kinds
         self._failures = self._doubts = self._lock_failures = 0
-        suspects, self._suspects = self._suspects, []  # another row was committed: the fault is theirs
-        for suspect in suspects:
-            self._refuse(suspect)
+        self._refuse_suspects(kinds)  # others like them were committed: the fault is theirs
         self._complaint.over()
         return 0.0
 
     def finish(self) -> None:
-        """Refuse the suspects of a table that has taken other rows; of one that took none, it is the table's fault."""
-        suspects, self._suspects = (self._suspects, []) if self._took_rows else ([], self._suspects)
-        for suspect in suspects:
-            self._refuse(suspect)
+        """Refuse the suspects of whose kind the table has taken others; if it took none, it is the table's fault."""
+        self._refuse_suspects(self._taken)
 
     def hasten(self) -> None:
         """Try what is parked at the next step, not later."""
@@ -251,11 +249,10 @@ class Delivery:
             return 0.0
         self._groups.popleft()
         sqlstate = (error.sqlstate if isinstance(error, psycopg.Error) else None) or type(error).__name__
-        suspect = _Suspect(row, sqlstate, group.began)
-        if group.trial.proven:
-            self._refuse(suspect)
+        if _proves(group.trial.proven, row, sqlstate):
+            self._refuse(row.row, sqlstate)
             return 0.0
-        self._suspects.append(suspect)
+        self._suspects.append((row, sqlstate))
         self._park(BLOCKED_RETRY_SECONDS * (0.5 + self.chance()))
         group.trial.suspects += 1
         if group.trial.again and not self._groups and group.trial.suspects < SUSPECTS:
@@ -264,7 +261,7 @@ class Delivery:
         if group.trial.suspects >= SUSPECTS:
             self.writer.disconnect()  # what the table looked like may be out of date
             self._set_aside(group.trial)
-            self._park(self._back_off(f"every row is refused: {self.writer.told(error)}"))
+            self._park(self._back_off(f"every such row is refused: {self.writer.told(error)}"))
         return 0.0
 
     def _split(self, group: _Group, error: Exception) -> float:
@@ -283,8 +280,8 @@ class Delivery:
     def _halve(self, group: _Group) -> None:
         rows = sorted(group.rows, key=_booking)  # what fails alike stays together
         middle = len(rows) // 2
-        self._groups[0] = _Group(rows[:middle], group.trial, group.began)
-        self._groups.insert(1, _Group(rows[middle:], group.trial, group.began))
+        self._groups[0] = _Group(rows[:middle], group.trial)
+        self._groups.insert(1, _Group(rows[middle:], group.trial))
 
     def _park(self, seconds: float) -> None:
         self._retry_at = self.clock() + seconds
@@ -299,10 +296,10 @@ class Delivery:
 
     def _unpark(self) -> None:
         """Put what is parked in hand again, the suspects last: three others are tried first each time."""
-        rows = self._blocked + [suspect.row for suspect in self._suspects]
+        rows = self._blocked + [row for row, _ in self._suspects]
         self._blocked, self._suspects = [], []
         if rows:
-            self._groups.append(_Group(rows, _Trial(again=True), self.clock()))
+            self._groups.append(_Group(rows, _Trial(self.clock(), again=True)))
 
     def _back_off(self, text: str) -> float:
         self._complaint.trouble(f"rows cannot be written now and wait: {text}")
@@ -310,11 +307,15 @@ class Delivery:
         most = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 32))
         return max(most * self.chance(), 0.01)
 
-    def _refuse(self, suspect: _Suspect) -> None:
-        self._give_up(suspect.row.row, suspect.sqlstate)
-        self.on_operation(self.clock() - suspect.began, suspect.sqlstate)
+    def _refuse_suspects(self, kinds: set[_Kind]) -> None:
+        suspects, self._suspects = self._suspects, []
+        for row, sqlstate in suspects:
+            if _proves(kinds, row, sqlstate):
+                self._refuse(row.row, sqlstate)
+            else:
+                self._suspects.append((row, sqlstate))
 
-    def _give_up(self, row: Row, sqlstate: str) -> None:
+    def _refuse(self, row: Row, sqlstate: str) -> None:
         self.ledger.dropped(REFUSED, 1)
         if sqlstate not in self._sqlstates_logged:
             self._sqlstates_logged.add(sqlstate)
@@ -335,6 +336,17 @@ class Delivery:
             if reference is not None and self._dangling.get((column, reference), 0.0) > self.clock():
                 row = wire.without(row, column)
         return row
+
+
+def _proves(kinds: set[_Kind], row: EncodedRow, sqlstate: str) -> bool:
+    """Say whether rows of these kinds, which were committed, prove that ``row`` is at fault and not the table."""
+    return bool(kinds) if sqlstate not in _OF_COLUMNS else _kind(row) in kinds
+
+
+def _kind(row: EncodedRow) -> _Kind:
+    """Give which of the columns that may be empty are filled; what was emptied here, as dangling, counts as filled."""
+    context = row.row.context
+    return tuple(getattr(row.row, column) is not None or kept in context for column, kept in wire.REFERENCES.items())
 
 
 def _booking(row: EncodedRow) -> str:

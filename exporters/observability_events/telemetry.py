@@ -154,8 +154,8 @@ TABLE: Final = (
         name=semconv.METRIC_OPERATION_DURATION,
         kind=HISTOGRAM,
         unit="s",
-        description="How long a batch of rows was in hand until it was settled, all attempts and waits included.",
-        source="recorded when a batch, or a part of one, is committed; with `error.type`, when a row is refused",
+        description="How long a batch of rows was in hand until its commit, all attempts and waits included.",
+        source="recorded when a batch, or a part of one, is committed",
     ),
     Instrument(
         name=semconv.METRIC_ALREADY_PRESENT,
@@ -195,12 +195,11 @@ class Telemetry:
         """Have the pipeline observed from now on."""
         _live.add(self)
 
-    def operation(self, seconds: float, error_type: str | None) -> None:
-        """Record that a batch was settled, well or with an error."""
+    def operation(self, seconds: float) -> None:
+        """Record that a batch was committed."""
         try:
             if self._durations is not None:
-                attributes = self.attributes if error_type is None else {**self.attributes, **_failed(error_type)}
-                self._durations.record(seconds, attributes)
+                self._durations.record(seconds, self.attributes)
         except Exception as error:
             _guard.swallowed("recording the duration of an export", error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -139,15 +140,14 @@ def test_metrics_are_the_accounts(dsn: str, meters: Meters, pipelines: Callable[
         (semconv.METRIC_ALREADY_PRESENT, None): 1,
     }
     assert (accounts.committed, accounts.already_present) == (5, 1)
-    assert set(durations) == {(semconv.METRIC_OPERATION_DURATION, None), (semconv.METRIC_OPERATION_DURATION, "23514")}
+    assert durations.keys() == {(semconv.METRIC_OPERATION_DURATION, None)}
 
 
 def test_names_kinds_and_units_are_the_conventions(
     meters: Meters, pipelines: Callable[..., Pipeline], dsn: str
 ) -> None:
     """Every metric under a name of OpenTelemetry's is what the conventions say that it is."""
-    from opentelemetry.semconv._incubating.metrics import otel_metrics
-
+    otel_metrics = pytest.importorskip("opentelemetry.semconv._incubating.metrics.otel_metrics")
     functions = {
         value: getattr(otel_metrics, f"create_{name.lower()}")
         for name, value in vars(otel_metrics).items()
@@ -202,16 +202,16 @@ def test_a_pipeline_that_is_gone_is_not_shown(meters: Meters, dsn: str) -> None:
     assert meters.points() == {}
 
 
-def test_a_provider_that_is_gone_leaves_nothing(dsn: str, pipelines: Callable[..., Pipeline]) -> None:
-    """The instruments go with their provider; a pipeline that had it goes on."""
-    before = len(module._durations)
+def test_a_provider_that_is_gone_leaves_nothing(dsn: str) -> None:
+    """The instruments go with their provider: nothing of ours keeps either alive."""
     meters = Meters()
     pipeline = Pipeline(settings(dsn), meter_provider=meters.provider)
-    assert len(module._durations) == before + 1
+    assert meters.provider in module._durations
+    gone = weakref.ref(meters.provider)
     meters.provider.shutdown()
     del meters, pipeline
     gc.collect()
-    assert len(module._durations) <= before
+    assert gone() is None
 
 
 @pytest.mark.parametrize("first", ["pipeline", "provider"])
@@ -323,7 +323,7 @@ def test_metrics_speak_while_the_database_is_away(
         assert found[semconv.METRIC_QUEUE_SIZE, None] + found[semconv.METRIC_INFLIGHT, None] == 10
         assert found[semconv.METRIC_EXPORTED, None] == 1
         proxy.cut()
-        proxy.passing.set()
+        proxy.release()
         assert pipeline.flush(10)
     (durations,) = [metric for metric in meters.data() if metric.name == semconv.METRIC_OPERATION_DURATION]
     (point,) = durations.data.data_points
