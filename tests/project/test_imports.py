@@ -57,7 +57,7 @@ EXPORTER: Final = (
     {"observability_events.rows", "observability_events.explanation"},
     {"observability_events.catalogue", "observability_events.conditions"},
     {"observability_events.facts"},
-    {"observability_events.folder"},
+    {"observability_events.folder", "observability_events.telemetry"},
     {
         "observability_events.segment",
         "observability_events.accounts",
