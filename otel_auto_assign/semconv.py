@@ -108,6 +108,16 @@ EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 
+# -- log events: OpenTelemetry's feature flags --------------------------------------------------------------------
+
+LOG_FEATURE_FLAG_EVALUATION: Final = "feature_flag.evaluation"
+FEATURE_FLAG_KEY: Final = "feature_flag.key"
+FEATURE_FLAG_RESULT_VARIANT: Final = "feature_flag.result.variant"
+FEATURE_FLAG_RESULT_VALUE: Final = "feature_flag.result.value"
+FEATURE_FLAG_RESULT_REASON: Final = "feature_flag.result.reason"
+FEATURE_FLAG_PROVIDER_NAME: Final = "feature_flag.provider.name"
+FEATURE_FLAG_ERROR_MESSAGE: Final = "feature_flag.error.message"
+
 # -- metrics ------------------------------------------------------------------------------------------------------
 
 METRIC_QUOTE_DURATION: Final = "auto_assign.quote.duration"

@@ -19,7 +19,7 @@ GROUND: Final = (
 """A module may import what stands on a line below its own, in a house where it stands; never its own line or above."""
 INSTRUMENTATION: Final = (
     {"otel_auto_assign"},
-    {"otel_auto_assign.decorators"},
+    {"otel_auto_assign.decorators", "otel_auto_assign.openfeature"},
     {"otel_auto_assign._stages", "otel_auto_assign._traced"},
     {
         "otel_auto_assign._arguments",
@@ -109,13 +109,13 @@ HOUSES: Final = {
 command line stands on the exporter and on what reads; zero code and the testing kit on both of the first."""
 EXTRAS: Final = {
     "opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "psycopg", "orjson", "typer", "rich", "scipy",
-    "numpy", "grpc", "pytest",
+    "numpy", "grpc", "openfeature", "pytest",
 }  # fmt: skip
 """What only an extra installs: the instrumentation must do without."""
 MAY_USE_EXTRAS: Final = (
     "observability_events", "otel_auto_assign.analysis", "otel_auto_assign.cli", "otel_auto_assign.commands",
     "otel_auto_assign.testing", "otel_auto_assign.pytest_plugin", "otel_auto_assign._doubles",
-    "otel_auto_assign._wiring",
+    "otel_auto_assign._wiring", "otel_auto_assign.openfeature",
 )  # fmt: skip
 
 
