@@ -30,7 +30,7 @@ import psycopg
 
 from observability_events import wire
 from observability_events.complaints import Complaint
-from observability_events.failures import Action, TableUnfitError, action
+from observability_events.failures import Action, LostError, TableUnfitError, action
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
 
@@ -68,7 +68,12 @@ class Writer(Protocol):
     meanwhile: Callable[[], bool]
 
     def insert(self, rows: Sequence[EncodedRow], /) -> int:
-        """Write ``rows``; give how many were not there before."""
+        """Write ``rows``; give how many were not there before.
+
+        Raises:
+            LostError: if some can never be written, and waiting will not help.
+            Exception: of another kind, after which it is known that none was written, or ids make trying again safe.
+        """
 
     def dangling(self, error: BaseException, /) -> str | None:
         """Give the column that ``error`` blames for referencing nothing."""
@@ -200,6 +205,11 @@ class Delivery:
             group.rows = [self._without_dangling(row) for row in group.rows]
         try:
             inserted = self.writer.insert(group.rows)
+        except LostError as lost:
+            self._groups.popleft()
+            self.ledger.committed(len(group.rows) - lost.rows, already_present=0)
+            self.ledger.dropped(lost.reason, lost.rows)
+            return 0.0
         except Exception as error:
             return self._failed(group, error)
         self._groups.popleft()

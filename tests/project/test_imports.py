@@ -43,14 +43,15 @@ INSTRUMENTATION: Final = (
 )
 EXPORTER: Final = (
     {"observability_events"},
-    {"observability_events.sink"},
-    {"observability_events.sink.otlp"},
+    {"observability_events.sink", "observability_events.checkup"},
+    {"observability_events.sink.otlp", "observability_events.surroundings"},
     {"observability_events.processor", "observability_events.exporter", "observability_events.sampler"},
     {"observability_events.pipeline", "observability_events.reconcile"},
-    {"observability_events.postgres", "observability_events.console"},
-    {"observability_events.statement", "observability_events.unfinished"},
+    {"observability_events.postgres", "observability_events.console", "observability_events.table"},
+    {"observability_events.statement", "observability_events.roles", "observability_events.unfinished"},
     {"observability_events.probe", "observability_events.dead_letters"},
     {"observability_events.columns"},
+    {"observability_events.server", "observability_events.waiting"},
     {"observability_events.connection", "observability_events.delivery", "observability_events.making"},
     {"observability_events.abandoned"},
     {"observability_events.wire", "observability_events.records"},
@@ -86,7 +87,7 @@ READING: Final = (
 )
 COMMANDS: Final = (
     {"otel_auto_assign.cli"},
-    {"otel_auto_assign.commands.reconcile", "otel_auto_assign.commands.settings"},
+    {"otel_auto_assign.commands.check", "otel_auto_assign.commands.reconcile", "otel_auto_assign.commands.settings"},
     {"otel_auto_assign.commands.database"},
     {"otel_auto_assign.commands.exits"},
     {"otel_auto_assign.commands"},
