@@ -24,7 +24,7 @@ WITHOUT_PINS := opentelemetry-instrumentation-dbapi opentelemetry-instrumentatio
 help:
 	@echo "make demo     a day in a restaurant, twice, on a real PostgreSQL    (ARGS='--help' for its options)"
 	@echo "make test     the tests                                             (ARGS: pytest's)"
-	@echo "make test-debian      those that use the database, on PostgreSQL 15; installs it by apt-get if it is missing"
+	@echo "make test-debian      those that use the database, on PostgreSQL 15, with pgbouncer and TLS; installs them by apt-get"
 	@echo "make test-versions    all of them on $(VERSIONS)   (a missing Python is skipped; MISSING=fail: fails)"
 	@echo "make check    ruff, its formatter, mypy, import direction"
 	@echo "make bench    what it costs, as ratios; compared with the table     (ARGS='--write' renews the table)"
