@@ -12,6 +12,9 @@ INSTRUMENTATION_NAME: Final = "otel_auto_assign"
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.30.0"
 """The version of OpenTelemetry's conventions that the standard attributes below were taken from."""
 
+OWN_PREFIX: Final = "auto_assign."
+"""How every name of ours begins that stands on a span."""
+
 # -- spans --------------------------------------------------------------------------------------------------------
 
 SPAN_JOB: Final = "auto_assign.job"
@@ -105,6 +108,16 @@ EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 
+# -- log events: OpenTelemetry's feature flags --------------------------------------------------------------------
+
+LOG_FEATURE_FLAG_EVALUATION: Final = "feature_flag.evaluation"
+FEATURE_FLAG_KEY: Final = "feature_flag.key"
+FEATURE_FLAG_RESULT_VARIANT: Final = "feature_flag.result.variant"
+FEATURE_FLAG_RESULT_VALUE: Final = "feature_flag.result.value"
+FEATURE_FLAG_RESULT_REASON: Final = "feature_flag.result.reason"
+FEATURE_FLAG_PROVIDER_NAME: Final = "feature_flag.provider.name"
+FEATURE_FLAG_ERROR_MESSAGE: Final = "feature_flag.error.message"
+
 # -- metrics ------------------------------------------------------------------------------------------------------
 
 METRIC_QUOTE_DURATION: Final = "auto_assign.quote.duration"
@@ -157,6 +170,7 @@ INLINE_QUOTE_ERROR: Final = "quote_error"
 INLINE_CONFIRM_FAILED: Final = "confirm_failed"
 INLINE_TIMEOUT: Final = "timeout"
 INLINE_OPERATION_ABORTED: Final = "operation_aborted"
+HINT_INLINE_TIMEOUT: Final = "INLINE_TIMEOUT"  # what the application calls it, in the reason that a job is told
 INLINE_OUTCOMES: Final = frozenset(
     {
         INLINE_SUCCEEDED,

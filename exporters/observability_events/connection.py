@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import selectors
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -27,6 +28,7 @@ LOOK_SECONDS: Final = 0.05  # how long a wait for the server may overlook that i
 TOLD_CHARACTERS: Final = 1000  # an error with our remedy
 _SCHEMES: Final = ("postgresql://", "postgres://")
 _SECRETS: Final = ("password", "sslpassword")
+_SPELLED: Final = re.compile(r"(?:^postgres(?:ql)?://[^/?#@:]*:|[?&](?:ssl)?password=)([^@&]+)")
 
 Result = TypeVar("Result")
 
@@ -149,7 +151,12 @@ def told(error: BaseException, dsn: str) -> str:
         text = f"{error.diag.message_primary} (SQLSTATE {error.sqlstate})"
     else:
         text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
-    for secret in _secrets(dsn):
+    return without_secrets(text, dsn)
+
+
+def without_secrets(text: str, dsn: str) -> str:
+    """Give ``text`` without what is secret in ``dsn``, and without ``dsn`` itself."""
+    for secret in sorted(_secrets(dsn), key=len, reverse=True):  # the whole before its parts, or it is not found
         text = text.replace(secret, "…")
     return scrub(text, TOLD_CHARACTERS)
 
@@ -160,4 +167,5 @@ def _secrets(dsn: str) -> set[str]:
     except psycopg.Error:
         return {dsn}
     values = {str(parsed[name]) for name in _SECRETS if parsed.get(name)} | {os.environ.get("PGPASSWORD", "")}
-    return {form for value in values if value for form in (value, unquote(value), dsn)}
+    spelled = set(_SPELLED.findall(dsn))  # what a URI says of a password, however much of it is percent-encoded
+    return {form for value in values | spelled if value for form in (value, unquote(value), quote(value, safe=""), dsn)}

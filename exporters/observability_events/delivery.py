@@ -255,7 +255,7 @@ class Delivery:
             self._park(self._back_off(f"refused by the table: {self.writer.told(error)}"))
         if group.trial.suspects >= SUSPECTS:
             self.writer.disconnect()  # what the table looked like may be out of date
-            self._set_aside(group.trial)
+            self._set_aside(group.trial, _kind(row) if sqlstate in _OF_COLUMNS else None)
             self._park(self._back_off(f"every such row is refused: {self.writer.told(error)}"))
         return 0.0
 
@@ -273,7 +273,8 @@ class Delivery:
         return 0.0
 
     def _halve(self, group: _Group) -> None:
-        rows = sorted(group.rows, key=_booking)  # what fails alike stays together
+        # What fails alike stays together; but of what is tried again those come first that were not tried before.
+        rows = group.rows if group.trial.again else sorted(group.rows, key=_booking)
         middle = len(rows) // 2
         self._groups[0] = _Group(rows[:middle], group.trial)
         self._groups.insert(1, _Group(rows[middle:], group.trial))
@@ -281,13 +282,17 @@ class Delivery:
     def _park(self, seconds: float) -> None:
         self._retry_at = self.clock() + seconds
 
-    def _set_aside(self, trial: _Trial) -> None:
+    def _set_aside(self, trial: _Trial, kind: _Kind | None) -> None:
+        """Set aside what is left of a trial; with ``kind``, rows of that kind alone, and the others go on."""
         groups, self._groups = self._groups, deque()
         for group in groups:
-            if group.trial is trial:
-                self._blocked += group.rows
-            else:
+            left = [row for row in group.rows if group.trial is not trial or kind not in (None, _kind(row))]
+            if len(left) == len(group.rows):
                 self._groups.append(group)
+                continue
+            self._blocked += [row for row in group.rows if kind in (None, _kind(row))]
+            if left:
+                self._groups.append(_Group(left, _Trial()))
 
     def _unpark(self) -> None:
         """Put what is parked in hand again, the suspects last: three others are tried first each time."""
