@@ -20,6 +20,7 @@ that bad rows cannot stop good ones.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import OrderedDict, deque
@@ -162,6 +163,13 @@ class Delivery:
     def busy(self) -> bool:
         """Whether `step` has something to do now."""
         return bool(self._groups) or (self._parked > 0 and self.clock() >= self._retry_at)
+
+    @property
+    def rest_seconds(self) -> float:
+        """How long `step` has nothing to do, unless further rows are given."""
+        if self._groups:
+            return 0.0
+        return max(0.0, self._retry_at - self.clock()) if self._parked else math.inf
 
     @property
     def waiting(self) -> bool:

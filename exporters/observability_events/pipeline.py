@@ -249,7 +249,7 @@ class Pipeline:
     def _round(self) -> None:
         """Wait for work; make the rows of what has come until now, and write them."""
         if self._stop_at is None and len(self._buffer) < self._batch:
-            self._work.wait(self._settings.schedule_delay)
+            self._work.wait(min(self._settings.schedule_delay, self._delivery.rest_seconds))
         if self._delivery.full or (self._stop_at is not None and not self._buffer and not self._delivery.busy):
             self._pause(PARKED_PAUSE_SECONDS)  # for rows set aside; the host may let go of its locks
         if self._urgent.heard():
