@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_auto_assign import _guard
+from otel_auto_assign import _guard, settings
 from otel_auto_assign._runtime import runtime
 from tests.instrumentation.recording import Recorder
 
@@ -27,8 +27,9 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(autouse=True)
 def _let_faults_through() -> Iterator[None]:
-    """Run the test so that what our guard would swallow fails it; what it counted before is forgotten."""
+    """Run the test so that what our guard would swallow fails it; what was counted and said before is forgotten."""
     _guard.failures.clear()
+    settings._reported.clear()
     with _guard.strict():
         yield
 
