@@ -12,6 +12,9 @@ INSTRUMENTATION_NAME: Final = "otel_auto_assign"
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.30.0"
 """The version of OpenTelemetry's conventions that the standard attributes below were taken from."""
 
+OWN_PREFIX: Final = "auto_assign."
+"""How every name of ours begins that stands on a span."""
+
 # -- spans --------------------------------------------------------------------------------------------------------
 
 SPAN_JOB: Final = "auto_assign.job"
@@ -157,6 +160,7 @@ INLINE_QUOTE_ERROR: Final = "quote_error"
 INLINE_CONFIRM_FAILED: Final = "confirm_failed"
 INLINE_TIMEOUT: Final = "timeout"
 INLINE_OPERATION_ABORTED: Final = "operation_aborted"
+HINT_INLINE_TIMEOUT: Final = "INLINE_TIMEOUT"  # what the application calls it, in the reason that a job is told
 INLINE_OUTCOMES: Final = frozenset(
     {
         INLINE_SUCCEEDED,

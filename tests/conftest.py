@@ -35,6 +35,12 @@ def _let_faults_through() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test, and the processes that it starts, a folder of its own for what waits on disk."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture(autouse=True)
 def _put_runtime_back() -> Iterator[None]:
     """Put settings, switch, tracer and flag provider back."""
     before = {name: getattr(runtime, name) for name in runtime.__slots__}

@@ -49,6 +49,8 @@ def test_every_setting_is_read_from_its_variable() -> None:
     for spec in dataclasses.fields(Settings):
         kind = type(spec.default)
         text, value = ("on", True) if spec.default is False else (written[kind], read[kind])
+        if spec.name == "durability":
+            text = value = "process"
         for variable in spec.metadata["env"]:
             settings = Settings.from_environment({variable: text})
             assert dataclasses.asdict(settings) == dataclasses.asdict(Settings()) | {spec.name: value}, variable

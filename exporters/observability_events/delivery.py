@@ -13,8 +13,9 @@ next. The rows in hand are groups, written one statement each::
       │                                └ else: suspect, until any other row is committed: refused
       └──────(later)───── set aside, suspects; and with three suspects in a batch, all that is left of it
 
-A suspect is not refused at once, for it may be the table that refuses everything; new rows go on being tried, so that
-bad rows cannot stop good ones.
+A suspect is not refused at once, for it may be the table that refuses everything; or everything of a kind, which is the
+columns that are filled: that one was made NOT NULL is no fault of the rows without it. New rows go on being tried, so
+that bad rows cannot stop good ones.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ BLOCKED_RETRY_SECONDS: Final = 1.0
 DANGLING_REMEMBERED: Final = 10_000
 DANGLING_SECONDS: Final = 30.0  # a booking may be committed after its first row was made
 REFUSED: Final = "refused"
+_OF_COLUMNS: Final = ("23502", "23514")  # NOT NULL and CHECK: what they refuse may be all rows without a booking
 NOT_ENCODABLE: Final = "not encodable"  # in the place of an SQLSTATE: the database has never seen the row
 
 
@@ -84,6 +86,9 @@ def nothing_refused(row: Row, sqlstate: str) -> None:
     """Forget a refused row: what is done with it until somebody wants it."""
 
 
+_Kind = tuple[bool, ...]
+
+
 @dataclass(slots=True)
 class _Group:
     rows: list[EncodedRow]
@@ -95,12 +100,12 @@ class _Trial:
     """What a batch and its halves have in common.
 
     Attributes:
-        proven: Whether one of them was committed.
+        proven: The kinds of those that were committed.
         suspects: How many became suspects.
         again: Whether it is tried again what was suspect before.
     """
 
-    proven: bool = False
+    proven: set[_Kind] = field(default_factory=set)
     suspects: int = 0
     again: bool = False
 
@@ -125,7 +130,7 @@ class Delivery:
     _groups: deque[_Group] = field(default_factory=deque)
     _blocked: list[EncodedRow] = field(default_factory=list)
     _suspects: list[tuple[EncodedRow, str]] = field(default_factory=list)
-    _took_rows: bool = False
+    _taken: set[_Kind] = field(default_factory=set)
     _retry_at: float = 0.0
     _dangling: OrderedDict[tuple[str, UUID], float] = field(default_factory=OrderedDict)
     _failures: int = 0
@@ -185,21 +190,19 @@ class Delivery:
             return self._failed(group, error)
         self._groups.popleft()
         self.ledger.committed(len(group.rows), already_present=len(group.rows) - inserted)
-        group.trial.proven = self._took_rows = True
+        kinds = {_kind(row) for row in group.rows}
+        group.trial.proven |= kinds
+        self._taken |= kinds
         self._failures = self._doubts = self._lock_failures = 0
-        suspects, self._suspects = self._suspects, []  # another row was committed: the fault is theirs
-        for row, sqlstate in suspects:
-            self._refuse(row.row, sqlstate)
+        self._refuse_suspects(kinds)  # others like them were committed: the fault is theirs
         if self._complaint:
             _log.info("rows are being written again")
             self._complaint = ""
         return 0.0
 
     def finish(self) -> None:
-        """Refuse the suspects of a table that has taken other rows; of one that took none, it is the table's fault."""
-        suspects, self._suspects = (self._suspects, []) if self._took_rows else ([], self._suspects)
-        for row, sqlstate in suspects:
-            self._refuse(row.row, sqlstate)
+        """Refuse the suspects of whose kind the table has taken others; if it took none, it is the table's fault."""
+        self._refuse_suspects(self._taken)
 
     def hasten(self) -> None:
         """Try what is parked at the next step, not later."""
@@ -233,7 +236,7 @@ class Delivery:
             return 0.0
         self._groups.popleft()
         sqlstate = (error.sqlstate if isinstance(error, psycopg.Error) else None) or type(error).__name__
-        if group.trial.proven:
+        if _proves(group.trial.proven, row, sqlstate):
             self._refuse(row.row, sqlstate)
             return 0.0
         self._suspects.append((row, sqlstate))
@@ -245,7 +248,7 @@ class Delivery:
         if group.trial.suspects >= SUSPECTS:
             self.writer.disconnect()  # what the table looked like may be out of date
             self._set_aside(group.trial)
-            self._park(self._back_off(f"every row is refused: {self.writer.told(error)}"))
+            self._park(self._back_off(f"every such row is refused: {self.writer.told(error)}"))
         return 0.0
 
     def _split(self, group: _Group, error: Exception) -> float:
@@ -293,6 +296,14 @@ class Delivery:
         most = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 32))
         return max(most * self.chance(), 0.01)
 
+    def _refuse_suspects(self, kinds: set[_Kind]) -> None:
+        suspects, self._suspects = self._suspects, []
+        for row, sqlstate in suspects:
+            if _proves(kinds, row, sqlstate):
+                self._refuse(row.row, sqlstate)
+            else:
+                self._suspects.append((row, sqlstate))
+
     def _refuse(self, row: Row, sqlstate: str) -> None:
         self.ledger.dropped(REFUSED, 1)
         if sqlstate not in self._sqlstates_logged:
@@ -314,6 +325,17 @@ class Delivery:
             if reference is not None and self._dangling.get((column, reference), 0.0) > self.clock():
                 row = wire.without(row, column)
         return row
+
+
+def _proves(kinds: set[_Kind], row: EncodedRow, sqlstate: str) -> bool:
+    """Say whether rows of these kinds, which were committed, prove that ``row`` is at fault and not the table."""
+    return bool(kinds) if sqlstate not in _OF_COLUMNS else _kind(row) in kinds
+
+
+def _kind(row: EncodedRow) -> _Kind:
+    """Give which of the columns that may be empty are filled; what was emptied here, as dangling, counts as filled."""
+    context = row.row.context
+    return tuple(getattr(row.row, column) is not None or kept in context for column, kept in wire.REFERENCES.items())
 
 
 def _booking(row: EncodedRow) -> str:

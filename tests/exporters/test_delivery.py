@@ -175,7 +175,7 @@ def test_when_all_rows_fail_alike_they_are_held(conn: Connection, run: Run, capl
         run.go()
         run.time += 10
     assert run.books == (0, 20, 0)
-    assert caplog.text.count("every row is refused") == 1
+    assert caplog.text.count("every such row is refused") == 1
 
     conn.execute("DROP TRIGGER refuse ON observability_events")
     run.go()
