@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import signal
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.postgres"]
 
 DECIDING = ("opentelemetry-api", "opentelemetry-instrumentation", "wrapt", "psycopg")
+
+
+def pytest_configure() -> None:
+    """Let children of tests be ended by a hang-up, also under nohup.
+
+    A signal that is ignored stays so in all that is started; one that is handled does not, and ends no test either.
+    """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_report_header() -> str:
