@@ -226,7 +226,8 @@ class Settings:
         5.0,
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_SHUTDOWN_TIMEOUT",
         unit="s",
-        doc="The longest that the end of the process waits for rows to be written.",
+        doc="The longest that the end of the process waits for rows to be written, however many processors and "
+        "exporters it has: one that is shut down within a second after others have used the time up has 50 ms left.",
         check=_not_negative,
     )
     email_event_type: str = _setting(
