@@ -75,8 +75,10 @@ clean:
 # Done again when the dependencies change. The mark is set last, so that what was interrupted is done again, too.
 # An installed uv that cannot reach the registry (it does not read pip's configuration) leaves the work to pip.
 $(READY): pyproject.toml Makefile $(CONSTRAINTS)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "$(PYTHON) is not Python 3.11 or newer. Name one that is: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@old=3; $(PYTHON) -c "import sys; sys.exit($$old * (sys.version_info < (3, 11)))"; code=$$?; \
+	case $$code in 0) ;; $$old) what="is not Python 3.11 or newer" ;; *) what="does not run here" ;; esac; \
+	[ $$code -eq 0 ] || { \
+		echo "$(PYTHON) $$what. Name a Python 3.11 or newer: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "setting up $(VENV), once"
 	@$(PYTHON) -m venv --clear $(VENV) || { \
 		echo "$(PYTHON) -m venv failed; on Debian and Ubuntu the package python3-venv has what is missing." >&2; exit 1; }

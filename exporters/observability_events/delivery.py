@@ -315,7 +315,7 @@ class Delivery:
                 continue
             self._blocked += [row for row in group.rows if kind in (None, _kind(row))]
             if left:
-                self._groups.append(_Group(left, _Trial()))
+                self._groups.append(_Group(left, _Trial(group.trial.began)))
 
     def _unpark(self) -> None:
         """Put what is parked in hand again, the suspects last: three others are tried first each time."""

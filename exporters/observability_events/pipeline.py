@@ -30,7 +30,7 @@ from observability_events.complaints import Complaint
 from observability_events.connection import dsn_problem
 from observability_events.console import ConsoleWriter
 from observability_events.delivery import Delivery, Writer, nothing_refused
-from observability_events.ending import Ending
+from observability_events.ending import CallersThread, Ending
 from observability_events.making import Maker
 from observability_events.postgres import PostgresWriter
 from observability_events.telemetry import Reading, Telemetry
@@ -171,7 +171,7 @@ class Pipeline:
             if self._refusing == SHUTDOWN:
                 return
             self._refusing = SHUTDOWN
-            thread = self._thread
+            thread = self._thread or (CallersThread(self._run) if self._buffer else None)
         if thread is not None:
             if timeout is None:
                 for pipeline in list(_live):
@@ -182,7 +182,7 @@ class Pipeline:
                 self._end(thread, timeout)
         self._leave_behind()
 
-    def _end(self, thread: threading.Thread, timeout: float) -> None:
+    def _end(self, thread: threading.Thread | CallersThread, timeout: float) -> None:
         self._stop_at = time.monotonic() + timeout
         self._hurry()
         thread.join(timeout)
@@ -204,10 +204,13 @@ class Pipeline:
         thread = threading.Thread(target=self._run, name="otel-auto-assign-writer", daemon=True)
         try:
             thread.start()
+        except RuntimeError:  # the process ends, or has too many: what waits is for the next span's try, or `shutdown`
+            self._starting.release()
         except BaseException:
             self._starting.release()
             raise
-        self._thread = thread
+        else:
+            self._thread = thread
 
     def _hurry(self) -> None:
         self._urgent.ring()

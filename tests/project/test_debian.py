@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from examples import embedded_postgres
 from tests import debian
 from tests.project.sources import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 WITHOUT_DATABASE = """\
 import sys
@@ -26,15 +23,6 @@ from tests import debian
 debian.VERSION = 18
 sys.exit(debian.run(["-q", "-m", "not postgres", "tests/project/test_public.py"], Path(sys.argv[1])))
 """
-
-
-@pytest.fixture
-def programs() -> Iterator[Path]:
-    """The embedded PostgreSQL's programs, where the server's user may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="test-pg-", dir=embedded_postgres._temporary_root({"user": 0})))
-    folder.chmod(0o711)
-    yield embedded_postgres._copy_programs(embedded_postgres._bin_dir(), folder)
-    shutil.rmtree(folder)
 
 
 def test_what_uses_the_server_is_marked(request: pytest.FixtureRequest, server_dsn: str) -> None:

@@ -88,6 +88,29 @@ def test_the_command_names_its_missing_extra(base_python: Path) -> None:
     assert done.stderr == "otel-auto-assign needs typer: pip install 'otel-auto-assign[postgres]'\n"
 
 
+def test_the_exporters_name_their_missing_extra(base_python: Path) -> None:
+    """Importing them without their extra says, in one line and nothing else, what installs it."""
+    lines = []
+    for python, start, module in (
+        (base_python, "pass", "observability_events"),
+        (
+            Path(sys.executable),
+            "import sys; sys.modules['opentelemetry.proto'] = None",
+            "observability_events.sink.otlp",
+        ),
+    ):
+        program = f"{start}; import {module}"
+        done = subprocess.run([python, "-c", program], check=False, capture_output=True, text=True)
+        assert done.stderr.count("Traceback") == 1, done.stderr
+        lines.append(done.stderr.splitlines()[-1])
+
+    missing = "ModuleNotFoundError: {} needs {}: pip install 'otel-auto-assign[{}]'"
+    assert lines == [
+        missing.format("observability_events", "opentelemetry.sdk", "postgres"),
+        missing.format("observability_events.sink", "opentelemetry.proto.collector", "sink"),
+    ]
+
+
 USER_CODE = """\
 from otel_auto_assign import traced_job, traced_quote
 
