@@ -63,7 +63,16 @@ EXPORTER: Final = (
 READING: Final = (
     {"otel_auto_assign.cli"},
     {"otel_auto_assign.analysis.figures"},
-    {"otel_auto_assign.analysis.means", "otel_auto_assign.analysis.quantiles", "otel_auto_assign.analysis.rates"},
+    {"otel_auto_assign.analysis.verdicts"},
+    {"otel_auto_assign.analysis.judging", "otel_auto_assign.analysis.ledger", "otel_auto_assign.analysis.validity"},
+    {
+        "otel_auto_assign.analysis.means",
+        "otel_auto_assign.analysis.outliers",
+        "otel_auto_assign.analysis.plan_files",
+        "otel_auto_assign.analysis.quantiles",
+        "otel_auto_assign.analysis.rates",
+    },
+    {"otel_auto_assign.analysis.plans"},
     {"otel_auto_assign.analysis.samples"},
     {"otel_auto_assign.analysis.estimates"},
     {"otel_auto_assign.analysis"},
