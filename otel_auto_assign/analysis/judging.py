@@ -10,13 +10,14 @@ from typing import Final
 
 import numpy as np
 
+from otel_auto_assign.analysis.days import DEFAULT_CORRELATION
 from otel_auto_assign.analysis.estimates import Estimate, Size
 from otel_auto_assign.analysis.means import mean, mean_ratio
 from otel_auto_assign.analysis.outliers import outliers
 from otel_auto_assign.analysis.plans import COUNTS, QUANTILES, Bound, Claim, Goal, Guardrail, Stage
 from otel_auto_assign.analysis.quantiles import quantile, quantile_ratio
 from otel_auto_assign.analysis.rates import rate, rate_difference, slower
-from otel_auto_assign.analysis.samples import DEFAULT_CORRELATION, Sample
+from otel_auto_assign.analysis.samples import Sample
 
 
 class Finding(StrEnum):
@@ -115,7 +116,7 @@ def judge_guardrail(guardrail: Guardrail, cohorts: Cohorts) -> Judgement:
     if guardrail.relative and not cohorts.comparable and judged.finding is not Finding.UNDECIDED:
         return _undecided(judged, "the two sides cannot be compared")
     before = _before(guardrail, cohorts)
-    if judged.finding is Finding.HELD or before is None or _within(guardrail, before, before) is not Finding.BREACHED:
+    if judged.finding is Finding.HELD or before is None or within(guardrail, before, before) is not Finding.BREACHED:
         return judged
     return Judgement(
         judged.claim,
@@ -152,6 +153,20 @@ def threshold(claim: Claim, baseline: Sample) -> float:
     return floor((claim.above_baseline_p95 or 0) * quantile(np.sort(baseline.values), QUANTILES["p95"]) + 1e-9)
 
 
+def within(claim: Claim, lower: float, upper: float) -> Finding:
+    """Hold limits against a bound: held if all between them is within it, breached if nothing is, else undecided.
+
+    >>> within(Guardrail("success", "job_success", "rate", Bound.AT_LEAST, 0.65), 0.66, 0.8)
+    <Finding.HELD: 'held'>
+    """
+    bound = -claim.value if claim.bound is Bound.FALL_AT_MOST else claim.value
+    if claim.bound in _FLOORS:
+        lower, upper, bound = -upper, -lower, -bound
+    if upper <= bound:
+        return Finding.HELD
+    return Finding.BREACHED if lower > bound else Finding.UNDECIDED
+
+
 def _judged(claim: Claim, cohorts: Cohorts, good: Finding, bad: Finding) -> Judgement:
     post, baseline = cohorts.sides(claim.measure)
     found = estimate(claim, post, baseline, cohorts.correlation)
@@ -176,18 +191,8 @@ def _judged(claim: Claim, cohorts: Cohorts, good: Finding, bad: Finding) -> Judg
 
 
 def _finding(claim: Claim, found: Estimate, good: Finding, bad: Finding) -> Finding:
-    within = _within(claim, found.lower, found.upper)
-    return {Finding.HELD: good, Finding.BREACHED: bad}.get(within, Finding.UNDECIDED)
-
-
-def _within(claim: Claim, lower: float, upper: float) -> Finding:
-    """Held if all from ``lower`` to ``upper`` is within the bound, breached if nothing is, else undecided."""
-    bound = -claim.value if claim.bound is Bound.FALL_AT_MOST else claim.value
-    if claim.bound in _FLOORS:
-        lower, upper, bound = -upper, -lower, -bound
-    if upper <= bound:
-        return Finding.HELD
-    return Finding.BREACHED if lower > bound else Finding.UNDECIDED
+    kept = within(claim, found.lower, found.upper)
+    return {Finding.HELD: good, Finding.BREACHED: bad}.get(kept, Finding.UNDECIDED)
 
 
 def _before(claim: Claim, cohorts: Cohorts) -> float | None:

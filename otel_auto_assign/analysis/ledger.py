@@ -95,8 +95,9 @@ def digest(post: Mapping[str, Sample], baseline: Mapping[str, Sample]) -> str:
         for measure in sorted(side):
             sample = side[measure]
             state.update(f"{name} {measure} {sample.rows} {sample.limit}".encode())
-            for column in (sample.values, sample.beyond, sample.bookings, sample.units, sample.restaurants):
-                state.update(column.tobytes())
+            columns = (sample.values, sample.beyond, sample.bookings, sample.units, sample.restaurants, sample.days)
+            for column in columns:
+                state.update(b"" if column is None else column.tobytes())
     return state.hexdigest()[:16]
 
 

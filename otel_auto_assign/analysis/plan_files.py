@@ -9,6 +9,7 @@ from importlib.resources import files
 from math import isfinite
 from typing import Any, Final, TypeVar
 
+from otel_auto_assign.analysis.days import DEFAULT_CORRELATION
 from otel_auto_assign.analysis.plans import (
     ALLOWED,
     COUNTS,
@@ -24,7 +25,6 @@ from otel_auto_assign.analysis.plans import (
     Unit,
     listed,
 )
-from otel_auto_assign.analysis.samples import DEFAULT_CORRELATION
 
 C = TypeVar("C", Goal, Guardrail)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from otel_auto_assign.analysis.samples import DEFAULT_CORRELATION
+from otel_auto_assign.analysis.days import DEFAULT_CORRELATION
 
 
 class PlanError(ValueError):

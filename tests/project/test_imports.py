@@ -63,7 +63,7 @@ EXPORTER: Final = (
 READING: Final = (
     {"otel_auto_assign.cli"},
     {"otel_auto_assign.analysis.figures"},
-    {"otel_auto_assign.analysis.verdicts"},
+    {"otel_auto_assign.analysis.power", "otel_auto_assign.analysis.verdicts"},
     {"otel_auto_assign.analysis.judging", "otel_auto_assign.analysis.ledger", "otel_auto_assign.analysis.validity"},
     {
         "otel_auto_assign.analysis.means",
@@ -74,7 +74,8 @@ READING: Final = (
     },
     {"otel_auto_assign.analysis.plans"},
     {"otel_auto_assign.analysis.samples"},
-    {"otel_auto_assign.analysis.estimates"},
+    {"otel_auto_assign.analysis.days", "otel_auto_assign.analysis.estimates"},
+    {"otel_auto_assign.analysis.arrays"},
     {"otel_auto_assign.analysis"},
     *GROUND[-2:],
 )
