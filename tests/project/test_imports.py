@@ -79,9 +79,19 @@ ZERO_CODE: Final = (
 )
 READING: Final = (
     {"otel_auto_assign.analysis.figures"},
-    {"otel_auto_assign.analysis.means", "otel_auto_assign.analysis.quantiles", "otel_auto_assign.analysis.rates"},
+    {"otel_auto_assign.analysis.power", "otel_auto_assign.analysis.verdicts"},
+    {"otel_auto_assign.analysis.judging", "otel_auto_assign.analysis.ledger", "otel_auto_assign.analysis.validity"},
+    {
+        "otel_auto_assign.analysis.means",
+        "otel_auto_assign.analysis.outliers",
+        "otel_auto_assign.analysis.plan_files",
+        "otel_auto_assign.analysis.quantiles",
+        "otel_auto_assign.analysis.rates",
+    },
+    {"otel_auto_assign.analysis.plans"},
     {"otel_auto_assign.analysis.samples"},
-    {"otel_auto_assign.analysis.estimates"},
+    {"otel_auto_assign.analysis.days", "otel_auto_assign.analysis.estimates"},
+    {"otel_auto_assign.analysis.arrays"},
     {"otel_auto_assign.analysis"},
     *GROUND[-2:],
 )
