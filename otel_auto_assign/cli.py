@@ -17,6 +17,8 @@ try:
     from typer.core import TyperGroup
 
     from otel_auto_assign.commands import exits
+    from otel_auto_assign.commands.check import check
+    from otel_auto_assign.commands.reconcile import reconcile_jobs
     from otel_auto_assign.commands.report import show_report
     from otel_auto_assign.commands.settings import show_settings
 except ModuleNotFoundError as missing:
@@ -57,6 +59,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     epilog=exits.EPILOG,
 )
+app.command(name="check")(check)
+app.command(name="reconcile")(reconcile_jobs)
 app.command(name="settings")(show_settings)
 app.command(name="report")(show_report)
 
