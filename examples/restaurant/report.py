@@ -107,7 +107,7 @@ def examine_both(conn: psycopg.Connection[Any], runs: Sequence[PhaseRun]) -> lis
 def print_doctor(console: Console, findings: Sequence[Finding]) -> None:
     """Print what doctor says of the rows, as `otel-auto-assign doctor` would: only what is not well."""
     heading(console, "Doctor", f"are the rows complete? {len(findings)} checks, shown where one is not ok")
-    print_findings(console, findings, all_of_them=False, soft_wrap=False)
+    print_findings(console, findings, all_of_them=False)
 
 
 def print_queries(console: Console, queries: Sequence[Question]) -> None:

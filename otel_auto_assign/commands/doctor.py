@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from otel_auto_assign.analysis import doctor
@@ -46,7 +47,6 @@ _STYLES: Final = {
     Verdict.WRONG: "red",
 }
 _USUAL: Final = doctor.Limits()
-_WIDTH: Final = max(map(len, Verdict))
 
 
 def show_doctor(
@@ -99,18 +99,21 @@ def show_doctor(
     raise typer.Exit(EXITS[doctor.worst(findings)])
 
 
-def print_findings(
-    out: Console, findings: Sequence[Finding], *, all_of_them: bool = True, soft_wrap: bool = True
-) -> None:
-    """Print what was found: a line each, and the remedy below it where there is one."""
+def print_findings(out: Console, findings: Sequence[Finding], *, all_of_them: bool = True) -> None:
+    """Print what was found, and below it what to do where there is something to do."""
+    grid = RichTable.grid(padding=(0, 2), pad_edge=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column()
     for finding in findings:
         if finding.verdict is Verdict.OK and not all_of_them:
             continue
-        line = Text(f"  {finding.verdict:<{_WIDTH}}  ", style=_STYLES[finding.verdict])
-        out.print(line.append(f"{finding.check}: {text.evidence(finding)}", style="default"), soft_wrap=soft_wrap)
+        style = _STYLES[finding.verdict]
+        grid.add_row(Text(finding.verdict, style=style), Text(f"{finding.check}: {text.evidence(finding)}"))
         if finding.remedy:
-            out.print(Text(f"  {'':<{_WIDTH}}  -> {finding.remedy}", style="dim"), soft_wrap=soft_wrap)
-    out.print(text.conclusion(findings), markup=False, soft_wrap=soft_wrap)
+            grid.add_row("", Text(f"-> {finding.remedy}", style="dim"))
+    if grid.row_count:
+        out.print(grid)
+    out.print(text.conclusion(findings), markup=False)
 
 
 def _limit(said: str) -> timedelta:

@@ -81,7 +81,7 @@ RUNS: Final = (
           "see that the traced function is the whole inline run, and look at the spool and the dead letters"),
     Check("many_terminals", "inline runs", "have more than one terminal that is not late",
           "rows of older telemetry go on after a time-out: count terminals with `late` excluded, and renew the writer"),
-    Check("held_yet_timed_out", "inline runs that timed out", "have a quote with a hold that is not marked late",
+    Check("held_yet_timed_out", "inline runs that timed out", "have a hold from after it that is not marked late",
           "success by hasHold is too high: read inline_success_rate_pct with outcome=decided"),
     Check("inline_quotes", "inline runs", "have other numbers of quote and of quote_result rows", _INSTRUMENT),
     Check("mixed_run_flags", "inline runs", "saw the flags change while they ran",

@@ -23,7 +23,8 @@ judged AS (
             ('no_flags', told IS NOT TRUE, true),
             ('default_flags', flags ->> 'source' = 'default', told AND flags ->> 'source' IS NOT NULL),
             ('no_environment', environment = '', true),
-            ('no_restaurant', restaurant IS NULL, true),
+            -- a job may learn its restaurant after its start
+            ('no_restaurant', restaurant IS NULL, event_type <> 'auto_assign.started'),
             ('no_booking', booking IS NULL, flow <> 'direct'),
             ('no_job_id', run = '', source = 'auto_assign' AND flow <> 'direct'),
             ('no_attempt_id', run = '', source = 'bookings.inline_auto_assign'),

@@ -92,6 +92,14 @@ def test_each_fault_is_found(conn: Connection, check: str, rows: list[Row], verd
     assert found.remedy
 
 
+@pytest.mark.usefixtures("events_table")
+def test_a_hold_before_the_time_out_is_well(conn: Connection) -> None:
+    """Its confirm was too slow, and that is what a time-out is for."""
+    early = [replace(row, at=NOON) if row.event_type != semconv.EVENT_INLINE_TIMEOUT else row for row in RUN]
+    insert(conn, changed(early, semconv.EVENT_INLINE_QUOTE_RESULT, late=False))
+    assert look(conn)["held_yet_timed_out"].evidence == "none of 1 inline runs that timed out"
+
+
 def test_each_check_has_its_broken_case() -> None:
     """No check is there that no test has seen object."""
     names = {check.name for check in (*JOBS, *RUNS, *ROWS, UNREADABLE)}
