@@ -22,12 +22,14 @@ from __future__ import annotations
 import random
 import time
 from collections import OrderedDict, deque
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import psycopg
 
 from observability_events import wire
+from observability_events.circuit import Circuit
 from observability_events.failures import Action, TableUnfitError, action
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from observability_events.accounts import Ledger
+    from observability_events.place import Place
     from observability_events.rows import Row
     from observability_events.wire import EncodedRow
 
@@ -52,7 +55,7 @@ BLOCKED_RETRY_SECONDS: Final = 1.0
 DANGLING_REMEMBERED: Final = 10_000
 DANGLING_SECONDS: Final = 30.0  # a booking may be committed after its first row was made
 REFUSED: Final = "refused"
-NOT_ENCODABLE: Final = "not encodable"  # in the place of an SQLSTATE: the database has never seen the row
+NOT_ENCODABLE: Final = "not_encodable"  # the database has never seen the row
 
 
 class Writer(Protocol):
@@ -80,8 +83,19 @@ class Writer(Protocol):
         """End the statement that runs; may be called by another thread."""
 
 
-def nothing_refused(row: Row, sqlstate: str) -> None:
-    """Forget a refused row: what is done with it until somebody wants it."""
+class OnRefused(Protocol):
+    """What is done with a row that the database will never take; `nothing_kept` is the default."""
+
+    def __call__(self, row: Row, reason: str, sqlstate: str, text: str, /) -> bool:
+        """Keep ``row`` with what was said of it, and give whether it is kept, durably.
+
+        ``sqlstate`` is the server's, or empty where the row never came so far; ``text`` has no secrets.
+        """
+
+
+def nothing_kept(row: Row, reason: str, sqlstate: str, text: str, /) -> bool:  # noqa: ARG001 - as the others
+    """Forget a refused row."""
+    return False
 
 
 @dataclass(slots=True)
@@ -105,6 +119,12 @@ class _Trial:
     again: bool = False
 
 
+class _Suspect(NamedTuple):
+    row: EncodedRow
+    sqlstate: str
+    text: str
+
+
 @dataclass
 class Delivery:
     """See the module; to be used by one thread.
@@ -112,19 +132,23 @@ class Delivery:
     Attributes:
         writer: Writes a group.
         ledger: Told what becomes of each row.
-        on_refused: Gets each row that the database will never take, with its SQLSTATE; what it raises is swallowed.
+        on_refused: Keeps each row that the database will never take, or not; what it raises is swallowed.
+        circuit: Told of successes, and of failures after which there is a wait.
+        away: Held while the server is waited for: others may take what is in hand meanwhile.
         clock: Seconds, monotonic.
         chance: A number in [0, 1) for the jitter.
     """
 
     writer: Writer
     ledger: Ledger
-    on_refused: Callable[[Row, str], None] = nothing_refused
+    on_refused: OnRefused = nothing_kept
+    circuit: Circuit = field(default_factory=Circuit)
+    away: Callable[[], AbstractContextManager[None]] = nullcontext
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
     _groups: deque[_Group] = field(default_factory=deque)
     _blocked: list[EncodedRow] = field(default_factory=list)
-    _suspects: list[tuple[EncodedRow, str]] = field(default_factory=list)
+    _suspects: list[_Suspect] = field(default_factory=list)
     _took_rows: bool = False
     _retry_at: float = 0.0
     _dangling: OrderedDict[tuple[str, UUID], float] = field(default_factory=OrderedDict)
@@ -132,7 +156,7 @@ class Delivery:
     _doubts: int = 0
     _lock_failures: int = 0
     _complaint: str = ""
-    _sqlstates_logged: set[str] = field(default_factory=set)
+    _kinds_logged: set[str] = field(default_factory=set)
 
     @property
     def busy(self) -> bool:
@@ -158,14 +182,14 @@ class Delivery:
     def _parked(self) -> int:
         return len(self._blocked) + len(self._suspects)
 
-    def encoded(self, rows: Sequence[Row]) -> list[EncodedRow]:
+    def encoded(self, rows: Sequence[Row], place: Place | None = None) -> list[EncodedRow]:
         """Encode ``rows``, which are in hand; one that cannot be is refused, at no cost to the others."""
         encoded = []
         for row in rows:
             try:
-                encoded.append(wire.encode(row))
-            except Exception:  # of whatever kind its values provoke
-                self._refuse(row, NOT_ENCODABLE)
+                encoded.append(wire.encode(row, place))
+            except Exception as error:  # of whatever kind its values provoke
+                self._refuse(row, place, NOT_ENCODABLE, "", type(error).__name__)
         return encoded
 
     def add(self, rows: list[EncodedRow]) -> None:
@@ -180,16 +204,20 @@ class Delivery:
         if self._dangling:
             group.rows = [self._without_dangling(row) for row in group.rows]
         try:
-            inserted = self.writer.insert(group.rows)
+            with self.away():
+                inserted = self.writer.insert(group.rows)
         except Exception as error:
             return self._failed(group, error)
         self._groups.popleft()
         self.ledger.committed(len(group.rows), already_present=len(group.rows) - inserted)
+        for row in group.rows:
+            if row.place is not None:
+                row.place.settle()
+        self.circuit.succeeded()
         group.trial.proven = self._took_rows = True
         self._failures = self._doubts = self._lock_failures = 0
         suspects, self._suspects = self._suspects, []  # another row was committed: the fault is theirs
-        for row, sqlstate in suspects:
-            self._refuse(row.row, sqlstate)
+        self._refuse_all(suspects)
         if self._complaint:
             _log.info("rows are being written again")
             self._complaint = ""
@@ -198,8 +226,16 @@ class Delivery:
     def finish(self) -> None:
         """Refuse the suspects of a table that has taken other rows; of one that took none, it is the table's fault."""
         suspects, self._suspects = (self._suspects, []) if self._took_rows else ([], self._suspects)
-        for row, sqlstate in suspects:
-            self._refuse(row.row, sqlstate)
+        self._refuse_all(suspects)
+
+    def release(self) -> list[EncodedRow]:
+        """Give up every row in hand, and be empty."""
+        rows = [row for group in self._groups for row in group.rows]
+        rows += self._blocked
+        rows += [suspect.row for suspect in self._suspects]
+        self._groups.clear()
+        self._blocked, self._suspects = [], []
+        return rows
 
     def hasten(self) -> None:
         """Try what is parked at the next step, not later."""
@@ -232,11 +268,11 @@ class Delivery:
             self._remember(column, reference)
             return 0.0
         self._groups.popleft()
-        sqlstate = (error.sqlstate if isinstance(error, psycopg.Error) else None) or type(error).__name__
+        suspect = _Suspect(row, (isinstance(error, psycopg.Error) and error.sqlstate) or "", self.writer.told(error))
         if group.trial.proven:
-            self._refuse(row.row, sqlstate)
+            self._refuse_all([suspect])
             return 0.0
-        self._suspects.append((row, sqlstate))
+        self._suspects.append(suspect)
         self._park(BLOCKED_RETRY_SECONDS * (0.5 + self.chance()))
         group.trial.suspects += 1
         if group.trial.again and not self._groups and group.trial.suspects < SUSPECTS:
@@ -280,7 +316,7 @@ class Delivery:
 
     def _unpark(self) -> None:
         """Put what is parked in hand again, the suspects last: three others are tried first each time."""
-        rows = self._blocked + [row for row, _ in self._suspects]
+        rows = self._blocked + [suspect.row for suspect in self._suspects]
         self._blocked, self._suspects = [], []
         if rows:
             self._groups.append(_Group(rows, _Trial(again=True)))
@@ -289,19 +325,31 @@ class Delivery:
         if text != self._complaint:
             self._complaint = text
             _log.warning("rows cannot be written now and wait: %s", text)
+        self.circuit.failed(text)
         self._failures += 1
         most = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 32))
         return max(most * self.chance(), 0.01)
 
-    def _refuse(self, row: Row, sqlstate: str) -> None:
-        self.ledger.dropped(REFUSED, 1)
-        if sqlstate not in self._sqlstates_logged:
-            self._sqlstates_logged.add(sqlstate)
-            _log.warning("a row was refused for good: %s. Others like it are counted, not logged.", sqlstate)
+    def _refuse_all(self, suspects: Sequence[_Suspect]) -> None:
+        for row, sqlstate, text in suspects:
+            self._refuse(row.row, row.place, REFUSED, sqlstate, text)
+
+    def _refuse(self, row: Row, place: Place | None, reason: str, sqlstate: str, text: str) -> None:
+        kind = sqlstate or text.split(" ", 1)[0] or reason
+        if kind not in self._kinds_logged:
+            self._kinds_logged.add(kind)
+            _log.warning("a row was refused for good: %s. Others like it are counted, not logged.", kind)
+        kept = False
         try:
-            self.on_refused(row, sqlstate)
+            kept = self.on_refused(row, reason, sqlstate, text)
         except Exception as error:
             _guard.swallowed("what is told of refused rows", error)
+        if kept:
+            self.ledger.dead_lettered(1)
+        else:
+            self.ledger.dropped(REFUSED, 1)
+        if place is not None:
+            place.settle()
 
     def _remember(self, column: str, reference: UUID) -> None:
         self._dangling[column, reference] = self.clock() + DANGLING_SECONDS

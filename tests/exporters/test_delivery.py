@@ -34,7 +34,7 @@ class Run:
         self.delivery = Delivery(
             self,
             self.ledger,
-            on_refused=lambda row, sqlstate: self.refused.append((row, sqlstate)),
+            on_refused=self.remember,
             clock=lambda: self.time,
             chance=lambda: 0.5,
         )
@@ -43,6 +43,11 @@ class Run:
         self.disconnect = self.writer.disconnect
         self.abort = self.writer.abort
         self.meanwhile = self.writer.meanwhile
+
+    def remember(self, row: Row, reason: str, sqlstate: str, text: str) -> bool:
+        """Remember what was refused, and keep nothing."""
+        self.refused.append((row, sqlstate))
+        return False
 
     def insert(self, rows: Sequence[EncodedRow], /) -> int:
         """Count the statements."""
