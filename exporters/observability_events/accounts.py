@@ -60,11 +60,13 @@ class Ledger:
     its holder, because a signal handler of the host may end a span while the same thread holds it.
 
     Attributes:
+        spans: How many were ever taken from the buffer.
         on_disk: Pieces of this process that are on disk alone.
     """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.spans = 0
         self.on_disk = 0
         self._accepted = 0  # those still in the buffer excepted
         self._adopted = 0
@@ -80,11 +82,13 @@ class Ledger:
 
     def taken(self, spans: int) -> None:
         """``spans`` were taken from the buffer, and are in hand; called together with their removal."""
+        self.spans += spans
         self._accepted += spans
         self._in_hand += spans
 
     def returned(self, spans: int) -> None:
         """``spans`` that were taken went back to the buffer; called together with that."""
+        self.spans -= spans
         self._accepted -= spans
         self._in_hand -= spans
 

@@ -151,16 +151,16 @@ class Backlog:
         if not self._spool.usable or now < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
-        path = self._spool.destination.path
+        path = self._spool.ownership.destination.path
         for owner in folder.owner_names(path):
-            if owner == self._spool.owner or owner in self._estates or owner in self._not_ours:
+            if owner == self._spool.ownership.name or owner in self._estates or owner in self._not_ours:
                 continue
             try:
                 lock = folder.lock(path, owner)
             except PermissionError:  # another user's, in a folder that is shared
                 continue
             if lock is not None:
-                self._estates[owner] = Estate(self._spool.destination, owner, lock)
+                self._estates[owner] = Estate(self._spool.ownership.destination, owner, lock)
         if any(estate.unread for estate in self._estates.values()):
             _log.info("rows that other processes have left on disk are written now, from %s", path)
 

@@ -11,7 +11,7 @@ from observability_events import folder, segment
 from observability_events.folder import Destination
 from observability_events.place import Place
 from observability_events.segment import Contents
-from observability_events.spool import let_go, remove_owner
+from observability_events.spool import let_go
 from otel_auto_assign._guard import SafeLog
 
 _log = SafeLog(__name__)
@@ -91,7 +91,7 @@ class Estate:
         if self.unread or self._places:
             return True
         if not self._left:
-            remove_owner(self._destination, self.owner)
+            folder.remove_owner(self._destination.path, self.owner)
         self.release()
         return False
 

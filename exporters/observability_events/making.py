@@ -47,12 +47,11 @@ class Maker:
 
     Attributes:
         due: How many spans may still be taken.
-        taken: Spans that were ever taken.
-        ahead: Of those: whose rows have not been handed over yet.
+        ahead: Spans that were taken, and whose rows have not been handed over yet.
     """
 
     def __init__(self, buffer: deque[Piece], ledger: Ledger, encode: Encode, batch: int) -> None:
-        self.due = self.taken = self.ahead = 0
+        self.due = self.ahead = 0
         self._buffer = buffer
         self._ledger = ledger
         self._encode = encode
@@ -67,7 +66,6 @@ class Maker:
                 count = min(self.due, self._batch, len(self._buffer))
                 self._spans.extend(self._buffer.popleft() for _ in range(count))
                 self._ledger.taken(count)
-                self.taken += count
             self.ahead = count
             self.due = self.due - count if count else 0
         return self.ahead > 0

@@ -155,7 +155,7 @@ class Pipeline:
         """
         writing = self._writing
         with self._ledger.lock:
-            target = writing.maker.taken + len(self._buffer)
+            target = self._ledger.spans + len(self._buffer)
             if self._thread is None:
                 return target == 0
             writing.waiting += 1
@@ -251,7 +251,7 @@ class Pipeline:
             _log.warning(
                 "%d pieces (spans or rows) were not written before the end; they wait in %s for the next process",
                 handed_over,
-                self._spool.destination.path,
+                self._spool.ownership.destination.path,
             )
         if lost:
             _log.warning("%d pieces (spans or rows) were not written before the end and are dropped", lost)

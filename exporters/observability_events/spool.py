@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import threading
 import time
 from collections import deque
@@ -22,17 +21,15 @@ from typing import Any, Final
 
 from observability_events import folder, records, segment
 from observability_events.folder import Destination
+from observability_events.ownership import Ownership
 from observability_events.place import Place
 from observability_events.records import Make
-from observability_events.rows import Row
 from otel_auto_assign._guard import SafeLog
-from otel_auto_assign._version import __version__
 from otel_auto_assign.settings import IN_MEMORY, SURVIVES_POWER, Settings
 
 SEGMENT_BYTES: Final = 4 * 1024 * 1024
 RETRY_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 1.0  # a segment is not rolled more often for being idle
-_OWNER_ATTEMPTS: Final = 5  # adopters may be quicker to lock a new owner's file than the owner
 
 _log = SafeLog(__name__)
 
@@ -47,7 +44,7 @@ class Spool:
 
     Attributes:
         durable: Whether every span is to be on disk before its end returns.
-        owner: The owner's name; None before anything was opened.
+        ownership: Under whose name that is.
         sealed: Segments that are not settled yet, the oldest first.
         full: Whether it was the bound that refused, not the disk.
     """
@@ -62,29 +59,20 @@ class Spool:
         self.usable = settings.spool_bytes > 0 and bool(settings.dsn)
         self.durable = self.usable and settings.durability != IN_MEMORY
         self.power = self.durable and settings.durability == SURVIVES_POWER
-        self.owner: str | None = None
+        self.ownership = Ownership(settings, destination)
         self.sealed: deque[Place] = deque()
         self.full = False
         self._settings = settings
-        self._destination = destination
         self._clock = clock
         self._changing = threading.RLock()  # what the current segment is
         self._changes = False
         self._current: Place | None = None
-        self._lock: int | None = None
-        self._begun = 0
         self._rolled_at = clock()
         self._retry_at = 0.0
         self._trouble: OSError | None = None
         self._refuses = False
+        self._recovered = False
         self._said = False
-
-    @property
-    def destination(self) -> Destination:
-        """Where all of this is."""
-        if self._destination is None:
-            self._destination = folder.destination(self._settings)
-        return self._destination
 
     # -- from any thread ---------------------------------------------------------------------------------------------
 
@@ -157,78 +145,15 @@ class Spool:
             old.seal()
 
     def _new(self) -> Place:
-        path = self.destination.path
-        self.open()
-        room = self._settings.spool_bytes - folder.size(path)
+        room = self.ownership.room(self._settings.spool_bytes)
         self.full = room <= 0
         if self.full:
             raise OSError(errno.EDQUOT, f"spool_bytes={self._settings.spool_bytes} are in use")
-        self._begun += 1
-        name = path / f"{self.owner}-{self._begun:06}{folder.SEGMENT_SUFFIX}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | folder.OPEN_FLAGS
-        descriptor = os.open(name, flags, folder.FILE_MODE)
-        try:
-            about = {"pid": os.getpid(), "created": time.time(), "library": __version__}
-            head = segment.header(about)
-            if os.write(descriptor, head) < len(head):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if self.power:
-                folder.synced(path)
-        except BaseException:
-            os.close(descriptor)
-            name.unlink(missing_ok=True)
-            raise
-        self._refuses = False
-        return Place(name, descriptor, room=min(room, SEGMENT_BYTES))
-
-    def open(self) -> None:
-        """Make the folder, and become an owner in it; does nothing the second time.
-
-        Raises:
-            OSError: if it cannot be made, or locked.
-        """
-        if self._lock is not None:
-            return
-        folder.make(self.destination, self._settings)
-        for _ in range(_OWNER_ATTEMPTS):
-            owner = f"{os.getpid()}-{secrets.token_hex(4)}"
-            self._lock = folder.lock(self.destination.path, owner)
-            if self._lock is not None:
-                self.owner = owner
-                return
-        raise OSError(errno.EAGAIN, "another process locks every new file of the spool")
+        place = self.ownership.begin(min(room, SEGMENT_BYTES), synced=self.power)
+        self._refuses, self._recovered = False, True
+        return place
 
     # -- the writer thread's -----------------------------------------------------------------------------------------
-
-    def keep(self, make: Make, it: Any) -> list[tuple[Place, int]] | None:
-        """Write a span or, where no other process would know ``make``, its rows; None if the disk does not take all."""
-        if make is not records.made_already:
-            kept = self.append_span(make, it)
-            if kept is not None:
-                return [kept]
-            if not self.usable or self._current is None:
-                return None
-        try:
-            rows = make(it)
-        except Exception:  # said when its turn comes
-            return None
-        kept_rows: list[tuple[Place, int]] = []
-        for row in rows:
-            kept = self.append_row(row)
-            if kept is None:
-                for place, _ in kept_rows:
-                    place.settle()
-                return None
-            kept_rows.append(kept)
-        return kept_rows
-
-    def append_row(self, row: Row) -> tuple[Place, int] | None:
-        """Write a row; None also if it cannot be said in JSON."""
-        try:
-            payload = records.of_row(row)
-        except Exception:  # such a row is refused as not encodable
-            return None
-        return self.append(segment.ROW, payload)
 
     def seal(self) -> None:
         """Have all that was written be in sealed segments, to be read back."""
@@ -260,32 +185,35 @@ class Spool:
 
     def _reopen(self, current: Place) -> None:
         """Somebody has removed the folder: begin anew, in another."""
-        self._give_lock_back()
+        self.ownership.release()
         self._roll(current, another=self.durable)
         raise FileNotFoundError(errno.ENOENT, "its folder was removed")
 
     def _say(self) -> None:
         trouble, self._trouble = self._trouble, None
-        if trouble is not None and not self._said:
-            self._said = True
-            _log.warning(
-                "the disk does not take what should wait there (%s, in %s): it waits in memory alone, and is lost "
-                "should the process be killed",
-                trouble.strerror or type(trouble).__name__,
-                self.destination.path,
-            )
+        if trouble is not None:
+            self._recovered = False
+            if not self._said:
+                self._said = True
+                _log.warning(
+                    "the disk does not take what should wait there (%s, in %s): it waits in memory alone, and is lost "
+                    "should the process be killed",
+                    trouble.strerror or type(trouble).__name__,
+                    self.ownership.destination.path,
+                )
+        elif self._said and self._recovered:
+            self._said = False
+            _log.info("the disk takes again what waits")
 
     def troubled(self, error: OSError) -> None:
         """Hear that the disk did not take something else: to be said at the next `tend`."""
         self._trouble = error
         if isinstance(error, FileNotFoundError):
-            self._give_lock_back()
+            self.ownership.release()
 
     def fine(self) -> None:
         """Hear that the disk has taken something else."""
-        if self._said and not self._refuses and self._trouble is None:
-            self._said = False
-            _log.info("the disk takes again what waits")
+        self._recovered = not self._refuses
 
     def sync(self) -> bool:
         """Have the disk hold all that was written before the call, should the machine fail; by the syncing thread.
@@ -333,9 +261,9 @@ class Spool:
                 except OSError as error:
                     self._trouble = error
         self._say()
-        if self._lock is not None and not left:
-            remove_owner(self.destination, self.owner or "")
-        self._give_lock_back()
+        if not left:
+            self.ownership.remove()
+        self.ownership.release()
 
     def release(self) -> None:
         """Let go of what a fork has copied, and leave it to the parent."""
@@ -343,12 +271,7 @@ class Spool:
         current = self._current
         for place in [*self.sealed, *([current] if current is not None else [])]:
             place.close()
-        self._give_lock_back()
-
-    def _give_lock_back(self) -> None:
-        if self._lock is not None:
-            lock, self._lock = self._lock, None
-            os.close(lock)
+        self.ownership.release()
 
 
 def let_go(place: Place) -> None:
@@ -362,12 +285,3 @@ def let_go(place: Place) -> None:
         folder.quarantine(place.path)
     elif not place.keep:
         place.path.unlink(missing_ok=True)
-
-
-def remove_owner(destination: Destination, owner: str) -> None:
-    """Remove what speaks of an owner that has left nothing; to be called by the holder of its lock."""
-    for suffix in (folder.STATUS_SUFFIX, folder.LOCK_SUFFIX):
-        try:
-            (destination.path / f"{owner}{suffix}").unlink()
-        except OSError:  # gone already, or for the next one to try
-            pass

@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from observability_events import folder, records
+from observability_events import folder
 from observability_events.accounts import Accounts, Ledger
 from observability_events.backlog import Backlog
 from observability_events.bell import Bell
 from observability_events.circuit import Circuit
 from observability_events.delivery import Delivery, OnRefused, Writer
+from observability_events.keeping import Keeper
 from observability_events.making import Maker
 from observability_events.status import StatusFile
 from otel_auto_assign import _guard
@@ -35,7 +36,6 @@ from otel_auto_assign._guard import SafeLog
 
 if TYPE_CHECKING:
     from observability_events.making import Piece
-    from observability_events.place import Place
     from observability_events.spool import Spool
     from otel_auto_assign.settings import Settings
 
@@ -45,7 +45,6 @@ SHUTDOWN: Final = "shutdown"
 FAULT_PAUSE_SECONDS: Final = 1.0
 PARKED_PAUSE_SECONDS: Final = 0.05
 HANDS_SECONDS: Final = 0.5  # for the thread to finish what it is doing in memory, or on disk
-SPILLED_TOGETHER: Final = 50  # spans that are moved to disk while a dropped one's caller waits for the ledger
 
 
 class _TakenOverError(BaseException):
@@ -90,6 +89,7 @@ class Writing:
         self._delivery = Delivery(writer, self.ledger, on_refused=on_refused, circuit=self.circuit, away=self._away)
         self.maker = Maker(self.buffer, self.ledger, self._delivery.encoded, self._batch)
         self._backlog = Backlog(spool, self.ledger, settings)
+        self._keeper = Keeper(spool, self.ledger)
         self._status = StatusFile(settings.durability)
         writer.meanwhile = self._meanwhile
 
@@ -193,7 +193,7 @@ class Writing:
         now = time.monotonic()
         until = now + seconds if self.stop_at is None else min(now + seconds, self.stop_at)
         while True:
-            moved = self.circuit.open and self.stop_at is None and self._spill()
+            moved = self.circuit.open and self.stop_at is None and self._keeper.spill(self.buffer)
             self._keep_house()
             left = until - time.monotonic()
             if left <= 0:
@@ -208,7 +208,7 @@ class Writing:
         with self.ledger.lock:
             if self._delivery.empty:
                 if not self.ledger.on_disk:
-                    self.settled = max(self.settled, self.maker.taken - self.maker.ahead)
+                    self.settled = max(self.settled, self.ledger.spans - self.maker.ahead)
                 self.settled_changed.notify_all()
             waiting, limit = len(self.buffer), self._settings.buffer_size
         if waiting >= limit and not self._full_logged:
@@ -235,45 +235,6 @@ class Writing:
 
     # -- the disk ----------------------------------------------------------------------------------------------------
 
-    def _spill(self) -> bool:
-        """Move the buffer to disk; give whether the disk takes it."""
-        if not self._spool.usable:
-            return False
-        while True:
-            with self.ledger.lock:
-                pieces = [self.buffer.popleft() for _ in range(min(SPILLED_TOGETHER, len(self.buffer)))]
-                self.ledger.taken(len(pieces))
-                self.maker.taken += len(pieces)
-            if not pieces:
-                return True
-            moved = 0
-            for piece in pieces:
-                if not self._spilled(piece):
-                    break
-                moved += 1
-            self.ledger.spilled(moved)
-            if moved < len(pieces):
-                with self.ledger.lock:
-                    self.buffer.extendleft(reversed(pieces[moved:]))
-                    self.ledger.returned(len(pieces) - moved)
-                    self.maker.taken -= len(pieces) - moved
-                return False
-
-    def _spilled(self, piece: Piece) -> bool:
-        make, it, place, number = piece
-        if place is not None and place.there:
-            place.spilled.append(number)
-            return True
-        kept = self._spool.keep(make, it)
-        if kept is None:
-            return False
-        if len(kept) != 1:
-            self.ledger.made(len(kept))
-            self.ledger.spilled(len(kept) - 1)
-        for new, new_number in kept:
-            new.spilled.append(new_number)
-        return True
-
     def _keep_house(self) -> None:
         """See to the folder: what is settled goes, what others have left is taken, and the status is written."""
         if not self._spool.usable:
@@ -287,8 +248,9 @@ class Writing:
 
     def _write_status(self, *, now: bool = False) -> None:
         try:
-            self._spool.open()
-            path = self._spool.destination.path / f"{self._spool.owner}{folder.STATUS_SUFFIX}"
+            owner = self._spool.ownership
+            owner.take()
+            path = owner.destination.path / f"{owner.name}{folder.STATUS_SUFFIX}"
             self._status.write(path, self.circuit, self.accounts(), now=now)
         except OSError as error:
             self._spool.troubled(error)
@@ -311,39 +273,22 @@ class Writing:
                 pieces = list(self.buffer)
                 self.buffer.clear()
                 self.ledger.taken(len(pieces))
-                self.maker.taken += len(pieces)
             made, rows = self.maker.release()
             rows += self._delivery.release()
-            lost = sum(not self._left_behind(*piece[:3]) for piece in made + pieces)
-            lost += sum(not self._left_behind(records.made_already, row.row, row.place) for row in rows)
+            lost = self._keeper.leave(made + pieces, rows)
             self._backlog.release()
             self._spool.leave()
             with self.ledger.lock:
                 handed_over = self.ledger.closed(SHUTDOWN, lost=lost)
-                self.settled = self.maker.taken
+                self.settled = self.ledger.spans
                 self.settled_changed.notify_all()
-            if self._spool.owner is not None:
+            if self._spool.ownership.name is not None:
                 self._write_status(now=True)
             self._spool.close()
             return handed_over, lost
         finally:
             if held:
                 self._hands.release()
-
-    def _left_behind(self, make: records.Make, it: object, place: Place | None) -> bool:
-        if place is not None and place.there:
-            place.settle()
-            place.keep = True
-            return True
-        kept = self._spool.keep(make, it)
-        if kept is None:
-            return False
-        for new, _ in kept:
-            new.settle()
-            new.keep = True
-        if len(kept) != 1:
-            self.ledger.made(len(kept))
-        return True
 
     def release(self) -> None:
         """Let go of what a fork has copied."""

@@ -52,7 +52,7 @@ def test_batches_keep_size_and_order() -> None:
     while made.take():
         batches.append([one.row for one in made.batch()])
     assert batches == [[row for one in pair for row in rows_of(one)] for pair in (given[:2], given[2:4])]
-    assert (made.taken, made.ahead) == (4, 0)
+    assert (made._ledger.spans, made.ahead) == (4, 0)
 
 
 def test_no_more_than_one_batch_is_made_ahead() -> None:
@@ -61,7 +61,7 @@ def test_no_more_than_one_batch_is_made_ahead() -> None:
     while made.work():
         pass
     assert not made.work()
-    assert (made.taken, made.ahead) == (2, 2)
+    assert (made._ledger.spans, made.ahead) == (2, 2)
     assert len(made.batch()) == 2
 
 
