@@ -1,8 +1,8 @@
 """Wraps a callable of any kind so that each call has its scope.
 
     function, method                  closure                       the span is the call
-    coroutine function                closure                       from its first step to its end
-    generator, async generator        proxy (_callables)            from the first step to the last (_generators)
+    coroutine function                closure                       from the first step to the last (_generators)
+    generator, async generator        proxy (_callables)            likewise
     callable object, partial, cache   proxy (_callables)            by what it is
     classmethod, staticmethod         the same around the inner     by what that is
     any that returns an awaitable     as above                      from the call until that was awaited (_awaitables)
@@ -22,7 +22,7 @@ from typing import Any, Final
 from otel_auto_assign._awaitables import awaited, is_awaitable
 from otel_auto_assign._callables import TracedCallable
 from otel_auto_assign._calls import Begin, begin_safely
-from otel_auto_assign._generators import wrap_async_generator, wrap_generator
+from otel_auto_assign._generators import wrap_async_generator, wrap_coroutine, wrap_generator
 from otel_auto_assign._runtime import runtime
 from otel_auto_assign._scopes import Spec
 
@@ -72,7 +72,7 @@ def wrap(function: Any, begin: Begin, spec: Spec, decorate: Decorate, *, answers
         answers: whether what a generator yields is the call's value.
     """
     if _says(inspect.iscoroutinefunction, function):
-        call = _wrap_coroutine(function, begin, spec)
+        call = wrap_coroutine(function, begin, spec)
     elif _says(inspect.isasyncgenfunction, function):
         call = wrap_async_generator(function, begin, spec, answers=answers)
     elif _says(_is_generator_function, function):
@@ -114,21 +114,6 @@ def _wrap(function: Callable[..., Any], begin: Begin, spec: Spec) -> Callable[..
             raise
         if is_awaitable(result):
             return awaited(result, scope)
-        scope.returned(result)
-        return result
-
-    return traced
-
-
-def _wrap_coroutine(function: Callable[..., Any], begin: Begin, spec: Spec) -> Callable[..., Any]:
-    async def traced(*args: Any, **kwargs: Any) -> Any:
-        if not runtime.enabled or (scope := begin_safely(begin, spec, args, kwargs)) is None:
-            return await function(*args, **kwargs)
-        try:
-            result = await function(*args, **kwargs)
-        except BaseException as exception:
-            scope.raised(exception)
-            raise
         scope.returned(result)
         return result
 

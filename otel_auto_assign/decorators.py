@@ -74,6 +74,7 @@ def traced_job(
     restaurant_id: object = None,
     inline_attempt_id: object = None,
     status: object = None,
+    carrier: object = None,
     extractor: Extractor | None = None,
 ) -> Traced[JobHandle]: ...
 def traced_job(
@@ -86,6 +87,7 @@ def traced_job(
     restaurant_id: object = None,
     inline_attempt_id: object = None,
     status: object = None,
+    carrier: object = None,
     extractor: Extractor | None = None,
 ) -> F | Traced[JobHandle]:
     """Trace a job: all attempts to assign tables to one booking. Each job has one summary, on every way out.
@@ -98,6 +100,7 @@ def traced_job(
         restaurant_id: the restaurant's id, likewise.
         inline_attempt_id: the id of the inline run before, likewise.
         status: the booking's status at the start, likewise.
+        carrier: what the inline run before has written (`InlineHandle.inject`), likewise; see `continue_from`.
         extractor: reads the returned value, where the default does not understand it.
 
     Raises:
@@ -106,7 +109,7 @@ def traced_job(
     """
     if max_attempts is not None and not (type(max_attempts) is int and 0 <= max_attempts <= _MOST_ATTEMPTS):
         raise ValueError(f"traced_job(max_attempts={max_attempts!r}): must be a whole number, zero or more")
-    given = Given(booking_id, restaurant_id, trigger, inline_attempt_id, status)
+    given = Given(booking_id, restaurant_id, trigger, inline_attempt_id, status, carrier)
     return _traced(_JOB, function, given, extractor=extractor, max_attempts=max_attempts)
 
 

@@ -160,6 +160,7 @@ INLINE_QUOTE_ERROR: Final = "quote_error"
 INLINE_CONFIRM_FAILED: Final = "confirm_failed"
 INLINE_TIMEOUT: Final = "timeout"
 INLINE_OPERATION_ABORTED: Final = "operation_aborted"
+HINT_INLINE_TIMEOUT: Final = "INLINE_TIMEOUT"  # what the application calls it, in the reason that a job is told
 INLINE_OUTCOMES: Final = frozenset(
     {
         INLINE_SUCCEEDED,

@@ -119,6 +119,11 @@ class Settings:
         doc="A stage that takes longer is slow, unless its `traced_stage` names a threshold of its own.",
         check=_not_negative,
     )
+    job_starts_trace: bool = _setting(
+        False,
+        "OTEL_AUTO_ASSIGN_JOB_STARTS_TRACE",
+        doc="Each job begins a trace of its own, linked to what is current at its start and to the inline run before.",
+    )
     dsn: str = _setting(
         "",
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN",

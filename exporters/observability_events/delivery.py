@@ -13,8 +13,9 @@ next. The rows in hand are groups, written one statement each::
       │                                └ else: suspect, until any other row is committed: refused
       └──────(later)───── set aside, suspects; and with three suspects in a batch, all that is left of it
 
-A suspect is not refused at once, for it may be the table that refuses everything; new rows go on being tried, so that
-bad rows cannot stop good ones.
+A suspect is not refused at once, for it may be the table that refuses everything; or everything of a kind, which is the
+columns that are filled: that one was made NOT NULL is no fault of the rows without it. New rows go on being tried, so
+that bad rows cannot stop good ones.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ import time
 from collections import OrderedDict, deque
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import psycopg
 
 from observability_events import wire
 from observability_events.circuit import Circuit
 from observability_events.failures import Action, TableUnfitError, action
-from otel_auto_assign import _guard
+from observability_events.groups import OF_COLUMNS, Group, Kind, Suspect, Trial, kind_of, proves
+from observability_events.refusals import NOT_ENCODABLE, REFUSED, Refusals
 from otel_auto_assign._guard import SafeLog
 
 if TYPE_CHECKING:
@@ -54,8 +56,6 @@ LOCK_FAILURES: Final = 12  # statements in a row that met a lock before it is th
 BLOCKED_RETRY_SECONDS: Final = 1.0
 DANGLING_REMEMBERED: Final = 10_000
 DANGLING_SECONDS: Final = 30.0  # a booking may be committed after its first row was made
-REFUSED: Final = "refused"
-NOT_ENCODABLE: Final = "not_encodable"  # the database has never seen the row
 
 
 class Writer(Protocol):
@@ -83,48 +83,6 @@ class Writer(Protocol):
         """End the statement that runs; may be called by another thread."""
 
 
-class OnRefused(Protocol):
-    """What is done with a row that the database will never take; `nothing_kept` is the default."""
-
-    def __call__(self, row: Row, reason: str, sqlstate: str, text: str, /) -> bool:
-        """Keep ``row`` with what was said of it, and give whether it is kept, durably.
-
-        ``sqlstate`` is the server's, or empty where the row never came so far; ``text`` has no secrets.
-        """
-
-
-def nothing_kept(row: Row, reason: str, sqlstate: str, text: str, /) -> bool:  # noqa: ARG001 - as the others
-    """Forget a refused row."""
-    return False
-
-
-@dataclass(slots=True)
-class _Group:
-    rows: list[EncodedRow]
-    trial: _Trial
-
-
-@dataclass(slots=True)
-class _Trial:
-    """What a batch and its halves have in common.
-
-    Attributes:
-        proven: Whether one of them was committed.
-        suspects: How many became suspects.
-        again: Whether it is tried again what was suspect before.
-    """
-
-    proven: bool = False
-    suspects: int = 0
-    again: bool = False
-
-
-class _Suspect(NamedTuple):
-    row: EncodedRow
-    sqlstate: str
-    text: str
-
-
 @dataclass
 class Delivery:
     """See the module; to be used by one thread.
@@ -132,7 +90,7 @@ class Delivery:
     Attributes:
         writer: Writes a group.
         ledger: Told what becomes of each row.
-        on_refused: Keeps each row that the database will never take, or not; what it raises is swallowed.
+        refusals: Gets each row that the database will never take.
         circuit: Told of successes, and of failures after which there is a wait.
         away: Held while the server is waited for: others may take what is in hand meanwhile.
         clock: Seconds, monotonic.
@@ -141,22 +99,21 @@ class Delivery:
 
     writer: Writer
     ledger: Ledger
-    on_refused: OnRefused = nothing_kept
+    refusals: Refusals
     circuit: Circuit = field(default_factory=Circuit)
     away: Callable[[], AbstractContextManager[None]] = nullcontext
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
-    _groups: deque[_Group] = field(default_factory=deque)
+    _groups: deque[Group] = field(default_factory=deque)
     _blocked: list[EncodedRow] = field(default_factory=list)
-    _suspects: list[_Suspect] = field(default_factory=list)
-    _took_rows: bool = False
+    _suspects: list[Suspect] = field(default_factory=list)
+    _taken: set[Kind] = field(default_factory=set)
     _retry_at: float = 0.0
     _dangling: OrderedDict[tuple[str, UUID], float] = field(default_factory=OrderedDict)
     _failures: int = 0
     _doubts: int = 0
     _lock_failures: int = 0
     _complaint: str = ""
-    _kinds_logged: set[str] = field(default_factory=set)
 
     @property
     def busy(self) -> bool:
@@ -189,12 +146,12 @@ class Delivery:
             try:
                 encoded.append(wire.encode(row, place))
             except Exception as error:  # of whatever kind its values provoke
-                self._refuse(row, place, NOT_ENCODABLE, "", type(error).__name__)
+                self.refusals.refuse(row, place, NOT_ENCODABLE, "", type(error).__name__)
         return encoded
 
     def add(self, rows: list[EncodedRow]) -> None:
         """Take ``rows`` to be written together."""
-        self._groups.append(_Group(rows, _Trial()))
+        self._groups.append(Group(rows, Trial()))
 
     def step(self) -> float:
         """Try to write one group; give the seconds to wait before the next step."""
@@ -214,19 +171,19 @@ class Delivery:
             if row.place is not None:
                 row.place.settle()
         self.circuit.succeeded()
-        group.trial.proven = self._took_rows = True
+        kinds = {kind_of(row) for row in group.rows}
+        group.trial.proven |= kinds
+        self._taken |= kinds
         self._failures = self._doubts = self._lock_failures = 0
-        suspects, self._suspects = self._suspects, []  # another row was committed: the fault is theirs
-        self._refuse_all(suspects)
+        self._refuse_suspects(kinds)  # others like them were committed: the fault is theirs
         if self._complaint:
             _log.info("rows are being written again")
             self._complaint = ""
         return 0.0
 
     def finish(self) -> None:
-        """Refuse the suspects of a table that has taken other rows; of one that took none, it is the table's fault."""
-        suspects, self._suspects = (self._suspects, []) if self._took_rows else ([], self._suspects)
-        self._refuse_all(suspects)
+        """Refuse the suspects of whose kind the table has taken others; if it took none, it is the table's fault."""
+        self._refuse_suspects(self._taken)
 
     def release(self) -> list[EncodedRow]:
         """Give up every row in hand, and be empty."""
@@ -241,7 +198,7 @@ class Delivery:
         """Try what is parked at the next step, not later."""
         self._retry_at = 0.0
 
-    def _failed(self, group: _Group, error: Exception) -> float:
+    def _failed(self, group: Group, error: Exception) -> float:
         wanted = action(error)
         if wanted is Action.DOUBT:
             self._doubts += 1
@@ -257,7 +214,7 @@ class Delivery:
             return 0.0
         return self._back_off(self.writer.told(error))
 
-    def _isolate(self, group: _Group, error: Exception) -> float:
+    def _isolate(self, group: Group, error: Exception) -> float:
         if len(group.rows) > 1:
             self._halve(group)
             return 0.0
@@ -268,9 +225,10 @@ class Delivery:
             self._remember(column, reference)
             return 0.0
         self._groups.popleft()
-        suspect = _Suspect(row, (isinstance(error, psycopg.Error) and error.sqlstate) or "", self.writer.told(error))
-        if group.trial.proven:
-            self._refuse_all([suspect])
+        sqlstate = (error.sqlstate if isinstance(error, psycopg.Error) else None) or ""
+        suspect = Suspect(row, sqlstate, self.writer.told(error))
+        if proves(group.trial.proven, suspect):
+            self._refuse(suspect)
             return 0.0
         self._suspects.append(suspect)
         self._park(BLOCKED_RETRY_SECONDS * (0.5 + self.chance()))
@@ -280,11 +238,11 @@ class Delivery:
             self._park(self._back_off(f"refused by the table: {self.writer.told(error)}"))
         if group.trial.suspects >= SUSPECTS:
             self.writer.disconnect()  # what the table looked like may be out of date
-            self._set_aside(group.trial)
-            self._park(self._back_off(f"every row is refused: {self.writer.told(error)}"))
+            self._set_aside(group.trial, kind_of(row) if sqlstate in OF_COLUMNS else None)
+            self._park(self._back_off(f"every such row is refused: {self.writer.told(error)}"))
         return 0.0
 
-    def _split(self, group: _Group, error: Exception) -> float:
+    def _split(self, group: Group, error: Exception) -> float:
         self._lock_failures += 1
         if self._lock_failures > LOCK_FAILURES:
             self._lock_failures = 0
@@ -297,29 +255,34 @@ class Delivery:
             self._park(BLOCKED_RETRY_SECONDS * (0.5 + self.chance()))
         return 0.0
 
-    def _halve(self, group: _Group) -> None:
-        rows = sorted(group.rows, key=_booking)  # what fails alike stays together
+    def _halve(self, group: Group) -> None:
+        # What fails alike stays together; but of what is tried again those come first that were not tried before.
+        rows = group.rows if group.trial.again else sorted(group.rows, key=_booking)
         middle = len(rows) // 2
-        self._groups[0] = _Group(rows[:middle], group.trial)
-        self._groups.insert(1, _Group(rows[middle:], group.trial))
+        self._groups[0] = Group(rows[:middle], group.trial)
+        self._groups.insert(1, Group(rows[middle:], group.trial))
 
     def _park(self, seconds: float) -> None:
         self._retry_at = self.clock() + seconds
 
-    def _set_aside(self, trial: _Trial) -> None:
+    def _set_aside(self, trial: Trial, kind: Kind | None) -> None:
+        """Set aside what is left of a trial; with ``kind``, rows of that kind alone, and the others go on."""
         groups, self._groups = self._groups, deque()
         for group in groups:
-            if group.trial is trial:
-                self._blocked += group.rows
-            else:
+            left = [row for row in group.rows if group.trial is not trial or kind not in (None, kind_of(row))]
+            if len(left) == len(group.rows):
                 self._groups.append(group)
+                continue
+            self._blocked += [row for row in group.rows if kind in (None, kind_of(row))]
+            if left:
+                self._groups.append(Group(left, Trial()))
 
     def _unpark(self) -> None:
         """Put what is parked in hand again, the suspects last: three others are tried first each time."""
         rows = self._blocked + [suspect.row for suspect in self._suspects]
         self._blocked, self._suspects = [], []
         if rows:
-            self._groups.append(_Group(rows, _Trial(again=True)))
+            self._groups.append(Group(rows, Trial(again=True)))
 
     def _back_off(self, text: str) -> float:
         if text != self._complaint:
@@ -330,26 +293,17 @@ class Delivery:
         most = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 32))
         return max(most * self.chance(), 0.01)
 
-    def _refuse_all(self, suspects: Sequence[_Suspect]) -> None:
-        for row, sqlstate, text in suspects:
-            self._refuse(row.row, row.place, REFUSED, sqlstate, text)
+    def _refuse_suspects(self, kinds: set[Kind]) -> None:
+        suspects, self._suspects = self._suspects, []
+        for suspect in suspects:
+            if proves(kinds, suspect):
+                self._refuse(suspect)
+            else:
+                self._suspects.append(suspect)
 
-    def _refuse(self, row: Row, place: Place | None, reason: str, sqlstate: str, text: str) -> None:
-        kind = sqlstate or text.split(" ", 1)[0] or reason
-        if kind not in self._kinds_logged:
-            self._kinds_logged.add(kind)
-            _log.warning("a row was refused for good: %s. Others like it are counted, not logged.", kind)
-        kept = False
-        try:
-            kept = self.on_refused(row, reason, sqlstate, text)
-        except Exception as error:
-            _guard.swallowed("what is told of refused rows", error)
-        if kept:
-            self.ledger.dead_lettered(1)
-        else:
-            self.ledger.dropped(REFUSED, 1)
-        if place is not None:
-            place.settle()
+    def _refuse(self, suspect: Suspect) -> None:
+        row = suspect.row
+        self.refusals.refuse(row.row, row.place, REFUSED, suspect.sqlstate, suspect.text)
 
     def _remember(self, column: str, reference: UUID) -> None:
         self._dangling[column, reference] = self.clock() + DANGLING_SECONDS

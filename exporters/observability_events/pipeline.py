@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Final
 
 from observability_events.connection import dsn_problem
 from observability_events.console import ConsoleWriter
-from observability_events.delivery import OnRefused, Writer, nothing_kept
+from observability_events.delivery import Writer
 from observability_events.ending import Ending
 from observability_events.postgres import PostgresWriter
+from observability_events.refusals import OnRefused, nothing_kept
 from observability_events.spool import Spool
 from observability_events.syncing import Syncer
 from observability_events.writing import SHUTDOWN, Writing

@@ -27,9 +27,10 @@ from observability_events.accounts import Accounts, Ledger
 from observability_events.backlog import Backlog
 from observability_events.bell import Bell
 from observability_events.circuit import Circuit
-from observability_events.delivery import Delivery, OnRefused, Writer
+from observability_events.delivery import Delivery, Writer
 from observability_events.keeping import Keeper
 from observability_events.making import Maker
+from observability_events.refusals import OnRefused, Refusals
 from observability_events.status import StatusFile
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
@@ -86,7 +87,9 @@ class Writing:
         self._taken_over = False
         self._looked = False
         self._full_logged = False
-        self._delivery = Delivery(writer, self.ledger, on_refused=on_refused, circuit=self.circuit, away=self._away)
+        self._delivery = Delivery(
+            writer, self.ledger, Refusals(self.ledger, on_refused), circuit=self.circuit, away=self._away
+        )
         self.maker = Maker(self.buffer, self.ledger, self._delivery.encoded, self._batch)
         self._backlog = Backlog(spool, self.ledger, settings)
         self._keeper = Keeper(spool, self.ledger)

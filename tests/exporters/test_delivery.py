@@ -12,6 +12,7 @@ from observability_events import delivery as module
 from observability_events.accounts import Ledger
 from observability_events.delivery import LOCK_FAILURES, Delivery
 from observability_events.postgres import PostgresWriter
+from observability_events.refusals import Refusals
 from tests.exporters.support import add_parent, count, locked, read, row, settings
 from tests.postgres import Connection, create_events_table, insert_only_role
 
@@ -34,7 +35,7 @@ class Run:
         self.delivery = Delivery(
             self,
             self.ledger,
-            on_refused=self.remember,
+            Refusals(self.ledger, self.remember),
             clock=lambda: self.time,
             chance=lambda: 0.5,
         )
@@ -180,7 +181,7 @@ def test_when_all_rows_fail_alike_they_are_held(conn: Connection, run: Run, capl
         run.go()
         run.time += 10
     assert run.books == (0, 20, 0)
-    assert caplog.text.count("every row is refused") == 1
+    assert caplog.text.count("every such row is refused") == 1
 
     conn.execute("DROP TRIGGER refuse ON observability_events")
     run.go()

@@ -130,7 +130,7 @@ def test_who_comes_later_begins_at_once(conn: Connection, dsn: str) -> None:
         waiting.start()
         until(lambda: count(conn) == 1)
         assert waiting.is_alive()
-        proxy.passing.set()
+        proxy.release()
         waiting.join(20)
     second.shutdown(0)
     assert count(conn) == 2

@@ -42,7 +42,9 @@ def test_what_uses_the_server_is_marked(request: pytest.FixtureRequest, server_d
 
     assert request.node.nodeid in marked
     assert marked == {
-        item.nodeid for item in request.session.items if "server_dsn" in getattr(item, "fixturenames", ())
+        item.nodeid
+        for item in request.session.items
+        if {"server_dsn", "own_server"} & {*getattr(item, "fixturenames", ())}
     }
 
 

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -51,6 +52,8 @@ def test_the_metadata_are_ours(wheel: Path) -> None:
     assert set(points["opentelemetry_traces_exporter"]) == {"observability_events"}
     assert set(points["opentelemetry_traces_sampler"]) == {"auto_assign"}
     assert set(points["opentelemetry_sampler"]) == {"auto_assign"}
+    assert set(points["opentelemetry_instrumentor"]) == {"auto_assign"}
+    assert set(points["opentelemetry_environment_variables"]) == {"auto_assign"}
     assert points["pytest11"]["auto_assign"] == "otel_auto_assign.pytest_plugin"
     assert points["console_scripts"]["otel-auto-assign"] == "otel_auto_assign.cli:main"
 
@@ -61,8 +64,8 @@ def test_every_entry_point_leads_somewhere() -> None:
         point for point in distribution("otel-auto-assign").entry_points if point.module.split(".", 1)[0] in PACKAGES
     ]
 
-    assert len(own) == 5
-    assert all(point.group == "pytest11" or callable(point.load()) for point in own)
+    assert len(own) == 7
+    assert all(callable(loaded := point.load()) or isinstance(loaded, ModuleType) for point in own)
 
 
 def test_the_base_installation_is_light(base_python: Path) -> None:

@@ -1,0 +1,48 @@
+"""The database that a command speaks to: whose DSN, and what to say when it cannot be spoken to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import psycopg
+import typer
+
+from observability_events.connection import dsn_problem, told
+from otel_auto_assign.commands import exits
+from otel_auto_assign.settings import Settings
+
+Dsn = Annotated[
+    str,
+    typer.Option(
+        "--dsn",
+        help="The database: a libpq connection string or URI. By default the exporter's setting. A password is better "
+        "kept in PGPASSFILE or PGSERVICE: other users of the machine see a command's arguments.",
+    ),
+]
+Table = Annotated[str, typer.Option("--table", help="The table, if not the exporter's setting.")]
+
+
+def settings_for(dsn: str = "", table: str = "") -> Settings:
+    """Give the settings in force, with what the command line said before them; leaves where there is no usable DSN."""
+    given = {name: value for name, value in (("dsn", dsn), ("table", table)) if value}
+    try:
+        settings = Settings.from_environment(**given)
+    except ValueError as error:
+        exits.leave(exits.USAGE, str(error))
+    if not settings.dsn:
+        exits.leave(exits.USAGE, "no database: give --dsn, or set OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN")
+    problem = dsn_problem(settings.dsn)
+    if problem is not None:
+        exits.leave(exits.USAGE, problem)
+    return settings
+
+
+@contextmanager
+def speaking(settings: Settings) -> Iterator[None]:
+    """Leave with one sentence, without secrets, when the database fails a command."""
+    try:
+        yield
+    except psycopg.Error as error:
+        exits.leave(exits.CRASHED, f"the database: {told(error, settings.dsn)}")
