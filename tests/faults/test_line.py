@@ -69,7 +69,7 @@ def test_however_often_the_line_breaks_every_row_arrives_once(conn: Connection, 
 
 @pytest.mark.parametrize("connected", [True, False])
 def test_a_silent_network_holds_neither_flush_nor_shutdown(hosts: NewHost, proxy: Proxy, connected: bool) -> None:
-    """Before a black hole both return in time, with a connection open or still to be opened; what is left is counted."""
+    """Before a black hole both return in time, with a connection open or still to be opened; what is left counts."""
     host = hosts(proxy.dsn, statement_timeout=30.0, connect_timeout=30.0)
     if connected:
         host.give()
