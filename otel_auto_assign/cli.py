@@ -17,6 +17,7 @@ try:
     from typer.core import TyperGroup
 
     from otel_auto_assign.commands import exits
+    from otel_auto_assign.commands.reconcile import reconcile_jobs
     from otel_auto_assign.commands.settings import show_settings
 except ModuleNotFoundError as missing:
     # Imported by the script's entry point and by nothing else, so leaving here is leaving the command.
@@ -56,6 +57,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     epilog=exits.EPILOG,
 )
+app.command(name="reconcile")(reconcile_jobs)
 app.command(name="settings")(show_settings)
 
 

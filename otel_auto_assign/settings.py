@@ -229,6 +229,12 @@ class Settings:
         doc="The longest that the end of the process waits for rows to be written.",
         check=_not_negative,
     )
+    reconcile_dsn: str = _setting(
+        "",
+        "OTEL_AUTO_ASSIGN_RECONCILE_DSN",
+        doc="The database as `otel-auto-assign reconcile` reaches it, if not by `dsn`: its role needs SELECT, too.",
+        secret=True,
+    )
     email_event_type: str = _setting(
         "",
         "OTEL_AUTO_ASSIGN_EMAIL_EVENT_TYPE",

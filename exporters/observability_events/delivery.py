@@ -31,6 +31,7 @@ import psycopg
 
 from observability_events import wire
 from observability_events.circuit import Circuit
+from observability_events.complaints import Complaint
 from observability_events.failures import Action, TableUnfitError, action
 from observability_events.groups import OF_COLUMNS, Group, Kind, Suspect, Trial, kind_of, proves
 from observability_events.refusals import NOT_ENCODABLE, REFUSED, Refusals
@@ -83,6 +84,10 @@ class Writer(Protocol):
         """End the statement that runs; may be called by another thread."""
 
 
+def nothing_timed(seconds: float) -> None:
+    """Forget how long a batch took: what is done with it until somebody wants it."""
+
+
 @dataclass
 class Delivery:
     """See the module; to be used by one thread.
@@ -91,6 +96,8 @@ class Delivery:
         writer: Writes a group.
         ledger: Told what becomes of each row.
         refusals: Gets each row that the database will never take.
+        on_operation: Told how many seconds a batch, or a part of one, was in hand until it was committed; it must not
+            raise.
         circuit: Told of successes, and of failures after which there is a wait.
         away: Held while the server is waited for: others may take what is in hand meanwhile.
         clock: Seconds, monotonic.
@@ -100,6 +107,7 @@ class Delivery:
     writer: Writer
     ledger: Ledger
     refusals: Refusals
+    on_operation: Callable[[float], None] = nothing_timed
     circuit: Circuit = field(default_factory=Circuit)
     away: Callable[[], AbstractContextManager[None]] = nullcontext
     clock: Callable[[], float] = time.monotonic
@@ -113,7 +121,11 @@ class Delivery:
     _failures: int = 0
     _doubts: int = 0
     _lock_failures: int = 0
-    _complaint: str = ""
+    _complaint: Complaint = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin without a complaint."""
+        self._complaint = Complaint(_log, "rows are being written again", clock=self.clock)
 
     @property
     def busy(self) -> bool:
@@ -151,7 +163,7 @@ class Delivery:
 
     def add(self, rows: list[EncodedRow]) -> None:
         """Take ``rows`` to be written together."""
-        self._groups.append(Group(rows, Trial()))
+        self._groups.append(Group(rows, Trial(self.clock())))
 
     def step(self) -> float:
         """Try to write one group; give the seconds to wait before the next step."""
@@ -167,6 +179,7 @@ class Delivery:
             return self._failed(group, error)
         self._groups.popleft()
         self.ledger.committed(len(group.rows), already_present=len(group.rows) - inserted)
+        self.on_operation(self.clock() - group.trial.began)
         for row in group.rows:
             if row.place is not None:
                 row.place.settle()
@@ -176,9 +189,7 @@ class Delivery:
         self._taken |= kinds
         self._failures = self._doubts = self._lock_failures = 0
         self._refuse_suspects(kinds)  # others like them were committed: the fault is theirs
-        if self._complaint:
-            _log.info("rows are being written again")
-            self._complaint = ""
+        self._complaint.over()
         return 0.0
 
     def finish(self) -> None:
@@ -275,19 +286,17 @@ class Delivery:
                 continue
             self._blocked += [row for row in group.rows if kind in (None, kind_of(row))]
             if left:
-                self._groups.append(Group(left, Trial()))
+                self._groups.append(Group(left, Trial(group.trial.began)))
 
     def _unpark(self) -> None:
         """Put what is parked in hand again, the suspects last: three others are tried first each time."""
         rows = self._blocked + [suspect.row for suspect in self._suspects]
         self._blocked, self._suspects = [], []
         if rows:
-            self._groups.append(Group(rows, Trial(again=True)))
+            self._groups.append(Group(rows, Trial(self.clock(), again=True)))
 
     def _back_off(self, text: str) -> float:
-        if text != self._complaint:
-            self._complaint = text
-            _log.warning("rows cannot be written now and wait: %s", text)
+        self._complaint.trouble(f"rows cannot be written now and wait: {text}")
         self.circuit.failed(text)
         self._failures += 1
         most = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 32))

@@ -22,11 +22,13 @@ class Trial:
     """What a batch and its halves have in common.
 
     Attributes:
+        began: When it came in hand, by the delivery's clock.
         proven: The kinds of those that were committed.
         suspects: How many became suspects.
         again: Whether it is tried again what was suspect before.
     """
 
+    began: float
     proven: set[Kind] = field(default_factory=set)
     suspects: int = 0
     again: bool = False

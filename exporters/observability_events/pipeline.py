@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING, Final
 
 from observability_events.connection import dsn_problem
 from observability_events.console import ConsoleWriter
+from observability_events.dead_letters import DeadLetters
 from observability_events.delivery import Writer
 from observability_events.ending import Ending
 from observability_events.postgres import PostgresWriter
 from observability_events.refusals import OnRefused, nothing_kept
 from observability_events.spool import Spool
 from observability_events.syncing import Syncer
+from observability_events.telemetry import Reading, Telemetry
 from observability_events.writing import SHUTDOWN, Writing
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
@@ -37,6 +39,7 @@ from otel_auto_assign.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk.trace import ReadableSpan
 
     from observability_events.accounts import Accounts
@@ -66,7 +69,9 @@ class Pipeline:
         settings: Batch, buffer, time-outs, durability, and where to.
         writer: Makes the writer, once in each process; by default one for PostgreSQL, or with ``settings.console`` one
             that prints.
-        on_refused: Called by the writer thread with each row that the database will never take, to keep it.
+        on_refused: Called by the writer thread with each row that the database will never take, to keep it; by default
+            that is done in the destination's dead letters.
+        meter_provider: Gets the metrics of the pipeline itself; by default the global one.
         destination: The spool's folder that rows go to and come from; by default that of the DSN and the table.
 
     Without a usable DSN it says so once in the log and drops what it is given, unless it is to print it.
@@ -77,7 +82,8 @@ class Pipeline:
         settings: Settings,
         *,
         writer: Callable[[Settings], Writer] | None = None,
-        on_refused: OnRefused = nothing_kept,
+        on_refused: OnRefused | None = None,
+        meter_provider: MeterProvider | None = None,
         destination: Destination | None = None,
     ) -> None:
         self._settings = settings
@@ -88,7 +94,9 @@ class Pipeline:
         self._limit = settings.buffer_size
         self._refusing = None if settings.console else _no_dsn(settings)
         self._spools = not settings.console and self._refusing is None
+        self._telemetry = Telemetry(self, meter_provider)
         self._begin()
+        self._telemetry.begin()
         _live.add(self)
 
     def _begin(self) -> None:
@@ -97,7 +105,9 @@ class Pipeline:
         if not self._spools:
             self._spool.usable = self._spool.durable = False
         self._writer = self._new_writer(self._settings)
-        self._writing = Writing(self._settings, self._writer, self._spool, self._on_refused)
+        self._writing = Writing(
+            self._settings, self._writer, self._spool, self._on_refused or self._letters(), self._telemetry.operation
+        )
         self._buffer = self._writing.buffer
         self._ledger = self._writing.ledger
         self._work = self._writing.work
@@ -105,6 +115,11 @@ class Pipeline:
         self._syncer = Syncer(self._spool) if self._append_span and self._spool.power else None
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+
+    def _letters(self) -> OnRefused:
+        if not self._spool.usable:
+            return nothing_kept
+        return DeadLetters(self._spool.ownership.destination.path, dsn=self._settings.dsn).add
 
     # -- the caller's side ------------------------------------------------------------------------------------------
 
@@ -148,6 +163,13 @@ class Pipeline:
     def accounts(self) -> Accounts:
         """Give what became of all that was handed over to this process."""
         return self._writing.accounts()
+
+    def reading(self) -> Reading:
+        """Give what the pipeline's metrics show."""
+        with self._ledger.lock:
+            queued = len(self._buffer)
+            accounts = self._ledger.accounts(queued)
+            return Reading(accounts=accounts, queued=queued, capacity=self._limit, taken=self._ledger.spans)
 
     def flush(self, timeout: float) -> bool:
         """Write what was accepted before the call; give whether all of it was settled within ``timeout`` seconds.

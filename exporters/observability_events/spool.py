@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from observability_events import folder, records, segment
+from observability_events.complaints import Complaint
 from observability_events.folder import Destination
 from observability_events.ownership import Ownership
 from observability_events.place import Place
@@ -72,7 +73,7 @@ class Spool:
         self._trouble: OSError | None = None
         self._refuses = False
         self._recovered = False
-        self._said = False
+        self._complaint = Complaint(_log, "the disk takes again what waits", clock=clock)
 
     # -- from any thread ---------------------------------------------------------------------------------------------
 
@@ -193,17 +194,12 @@ class Spool:
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             self._recovered = False
-            if not self._said:
-                self._said = True
-                _log.warning(
-                    "the disk does not take what should wait there (%s, in %s): it waits in memory alone, and is lost "
-                    "should the process be killed",
-                    trouble.strerror or type(trouble).__name__,
-                    self.ownership.destination.path,
-                )
-        elif self._said and self._recovered:
-            self._said = False
-            _log.info("the disk takes again what waits")
+            self._complaint.trouble(
+                f"the disk does not take what should wait there ({trouble.strerror or type(trouble).__name__}, in "
+                f"{self.ownership.destination.path}): it waits in memory alone, and is lost if the process is killed"
+            )
+        elif self._recovered:
+            self._complaint.over()
 
     def troubled(self, error: OSError) -> None:
         """Hear that the disk did not take something else: to be said at the next `tend`."""

@@ -27,6 +27,7 @@ from observability_events.accounts import Accounts, Ledger
 from observability_events.backlog import Backlog
 from observability_events.bell import Bell
 from observability_events.circuit import Circuit
+from observability_events.complaints import Complaint
 from observability_events.delivery import Delivery, Writer
 from observability_events.keeping import Keeper
 from observability_events.making import Maker
@@ -36,6 +37,8 @@ from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from observability_events.making import Piece
     from observability_events.spool import Spool
     from otel_auto_assign.settings import Settings
@@ -68,7 +71,14 @@ class Writing:
         stop_at: When the thread has to end, by ``time.monotonic()``; None as long as nobody wants it to.
     """
 
-    def __init__(self, settings: Settings, writer: Writer, spool: Spool, on_refused: OnRefused) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        writer: Writer,
+        spool: Spool,
+        on_refused: OnRefused,
+        on_operation: Callable[[float], None],
+    ) -> None:
         self.buffer: deque[Piece] = deque()
         self.ledger = Ledger()
         self.circuit = Circuit()
@@ -86,9 +96,14 @@ class Writing:
         self._hands = threading.Lock()
         self._taken_over = False
         self._looked = False
-        self._full_logged = False
+        self._fullness = Complaint(_log, "the buffer has room again")
         self._delivery = Delivery(
-            writer, self.ledger, Refusals(self.ledger, on_refused), circuit=self.circuit, away=self._away
+            writer,
+            self.ledger,
+            Refusals(self.ledger, on_refused),
+            on_operation=on_operation,
+            circuit=self.circuit,
+            away=self._away,
         )
         self.maker = Maker(self.buffer, self.ledger, self._delivery.encoded, self._batch)
         self._backlog = Backlog(spool, self.ledger, settings)
@@ -214,11 +229,10 @@ class Writing:
                     self.settled = max(self.settled, self.ledger.spans - self.maker.ahead)
                 self.settled_changed.notify_all()
             waiting, limit = len(self.buffer), self._settings.buffer_size
-        if waiting >= limit and not self._full_logged:
-            self._full_logged = True
-            _log.warning("the buffer is full (%d spans): what comes beyond it is dropped and counted", limit)
+        if waiting >= limit:
+            self._fullness.trouble(f"the buffer is full ({limit} spans): what comes beyond it is dropped and counted")
         elif waiting < limit / 2:
-            self._full_logged = False
+            self._fullness.over()
 
     def _meanwhile(self) -> bool:
         """Make rows while the server is waited for, which is without the hands."""
