@@ -230,6 +230,12 @@ class Settings:
         "exporters it has: one that is shut down within a second after others have used the time up has 50 ms left.",
         check=_not_negative,
     )
+    reconcile_dsn: str = _setting(
+        "",
+        "OTEL_AUTO_ASSIGN_RECONCILE_DSN",
+        doc="The database as `otel-auto-assign reconcile` reaches it, if not by `dsn`: its role needs SELECT, too.",
+        secret=True,
+    )
     email_event_type: str = _setting(
         "",
         "OTEL_AUTO_ASSIGN_EMAIL_EVENT_TYPE",

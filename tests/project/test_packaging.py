@@ -24,18 +24,18 @@ def base_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_both_packages_are_in_the_wheel_whole(wheel: Path) -> None:
-    """Every source file, statement and ``py.typed`` marker of the checkout is in the wheel, and no test."""
+    """Every source file, statement, plan and ``py.typed`` marker of the checkout is in the wheel, and no test."""
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     wanted = {
         f"{package}/{path.relative_to(folder)}"
         for package, folder in PACKAGES.items()
         for path in folder.rglob("*")
-        if path.suffix in {".py", ".sql", ".typed"}
+        if path.suffix in {".py", ".sql", ".toml", ".typed"}
     }
 
     assert packed == wanted
     assert {"otel_auto_assign/py.typed", "observability_events/py.typed"} <= packed
-    assert "otel_auto_assign/analysis/sql/job_rates.sql" in packed
+    assert {"otel_auto_assign/analysis/sql/job_rates.sql", "otel_auto_assign/analysis/rollout.toml"} <= packed
 
 
 def test_the_metadata_are_ours(wheel: Path) -> None:
