@@ -98,8 +98,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 pass
 
 
-def connect(settings: Settings) -> Connection:
-    """Connect as ``settings`` say.
+def connect(settings: Settings, application_name: str = APPLICATION_NAME) -> Connection:
+    """Connect as ``settings`` say, known to the server by ``application_name``.
 
     Nothing is set in the session and no ``options`` are sent: through a pooler they would reach other clients.
     Connections through psycopg's default settings may differ in their encoding, hence the explicit one. What the host's
@@ -116,7 +116,7 @@ def connect(settings: Settings) -> Connection:
         autocommit=True,
         prepare_threshold=None,  # poolers in transaction mode lose prepared statements
         connect_timeout=max(2, math.ceil(settings.connect_timeout)),  # libpq knows whole seconds, two at least
-        application_name=APPLICATION_NAME,
+        application_name=application_name,
         client_encoding="UTF8",
     )
     for kind, dumper in wire.DUMPERS.items():

@@ -78,6 +78,7 @@ ZERO_CODE: Final = (
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
 READING: Final = (
+    {"otel_auto_assign.analysis.report_text"},
     {"otel_auto_assign.analysis.figures"},
     {"otel_auto_assign.analysis.power", "otel_auto_assign.analysis.verdicts"},
     {"otel_auto_assign.analysis.judging", "otel_auto_assign.analysis.ledger", "otel_auto_assign.analysis.validity"},
@@ -89,6 +90,8 @@ READING: Final = (
         "otel_auto_assign.analysis.rates",
     },
     {"otel_auto_assign.analysis.plans"},
+    {"otel_auto_assign.analysis.events"},
+    {"otel_auto_assign.analysis.windows"},
     {"otel_auto_assign.analysis.samples"},
     {"otel_auto_assign.analysis.days", "otel_auto_assign.analysis.estimates"},
     {"otel_auto_assign.analysis.arrays"},
@@ -97,8 +100,18 @@ READING: Final = (
 )
 COMMANDS: Final = (
     {"otel_auto_assign.cli"},
-    {"otel_auto_assign.commands.check", "otel_auto_assign.commands.reconcile", "otel_auto_assign.commands.settings"},
-    {"otel_auto_assign.commands.database"},
+    {
+        "otel_auto_assign.commands.check",
+        "otel_auto_assign.commands.reconcile",
+        "otel_auto_assign.commands.report",
+        "otel_auto_assign.commands.settings",
+    },
+    {
+        "otel_auto_assign.commands.database",
+        "otel_auto_assign.commands.output",
+        "otel_auto_assign.commands.progress",
+        "otel_auto_assign.commands.windows",
+    },
     {"otel_auto_assign.commands.exits"},
     {"otel_auto_assign.commands"},
     set().union(*READING, *EXPORTER),
