@@ -128,7 +128,6 @@ def test_a_session_that_the_server_finds_idle_is_opened_again(
         assert host.settles()
         until(lambda: not _sessions(own_server))
         assert written(own_dsn) == 5 * (batch + 1)
-    own_server.set()
 
 
 def test_a_database_that_is_read_only_for_now_loses_nothing(
