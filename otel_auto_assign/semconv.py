@@ -126,6 +126,33 @@ METRIC_INLINE_DURATION: Final = "auto_assign.inline.duration"
 METRIC_JOB_ATTEMPTS: Final = "auto_assign.job.attempts"
 METRIC_DRAIN: Final = "auto_assign.metrics.drain"  # never has a value
 
+# -- metrics of what writes the rows: OpenTelemetry's own where it has one, then ours -------------------------------
+
+EXPORTER_NAME: Final = "observability_events"
+METRIC_PROCESSED: Final = "otel.sdk.processor.span.processed"
+METRIC_QUEUE_SIZE: Final = "otel.sdk.processor.span.queue.size"
+METRIC_QUEUE_CAPACITY: Final = "otel.sdk.processor.span.queue.capacity"
+METRIC_EXPORTED: Final = "otel.sdk.exporter.span.exported"
+METRIC_INFLIGHT: Final = "otel.sdk.exporter.span.inflight"
+METRIC_OPERATION_DURATION: Final = "otel.sdk.exporter.operation.duration"
+METRIC_ALREADY_PRESENT: Final = "auto_assign.exporter.already_present"
+METRIC_ADOPTED: Final = "auto_assign.exporter.adopted"
+METRIC_HANDED_OVER: Final = "auto_assign.exporter.handed_over"
+METRIC_DEAD_LETTERED: Final = "auto_assign.exporter.dead_lettered"
+METRIC_SPOOL_PENDING: Final = "auto_assign.exporter.spool.pending"
+METRIC_SPOOL_USAGE: Final = "auto_assign.exporter.spool.usage"
+METRIC_SPOOL_LIMIT: Final = "auto_assign.exporter.spool.limit"
+METRIC_CIRCUIT: Final = "auto_assign.exporter.circuit"
+
+COMPONENT_NAME: Final = "otel.component.name"
+COMPONENT_TYPE: Final = "otel.component.type"
+COMPONENT_PIPELINE: Final = "observability_events.pipeline.Pipeline"  # the value: a class where no standard one fits
+METRIC_CIRCUIT_STATE: Final = "auto_assign.exporter.circuit.state"
+
+ERROR_QUEUE_FULL: Final = "queue_full"  # the conventions prescribe these three
+ERROR_ALREADY_SHUTDOWN: Final = "already_shutdown"
+ERROR_REJECTED: Final = "rejected"
+
 # -- resource attributes, OpenTelemetry's own ---------------------------------------------------------------------
 
 SERVICE_NAME: Final = "service.name"
@@ -240,3 +267,8 @@ EVENT_INLINE_SUCCEEDED: Final = "inline_auto_assign.succeeded"
 EVENT_INLINE_TIMEOUT: Final = "inline_auto_assign.timeout"
 EVENT_INLINE_OPERATION_ABORTED: Final = "inline_auto_assign.operation_aborted"
 EVENT_INLINE_STAGE_SLOW: Final = "inline_auto_assign.stage_slow"
+
+EVENTS: Final = frozenset(value for name, value in dict(globals()).items() if name.startswith("EVENT_"))
+"""All event types of the catalogue."""
+INLINE_TERMINALS: Final = frozenset(f"inline_auto_assign.{outcome}" for outcome in INLINE_OUTCOMES)
+"""The event types of which an inline run has exactly one that is not late."""

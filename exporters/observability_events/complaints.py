@@ -13,6 +13,7 @@ those that were passed over.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LINES_AT_ONCE: Final = 5
 SECONDS_A_LINE: Final = 600.0
+REMARKED_AGAIN_SECONDS: Final = 3600.0
+REMARKS_REMEMBERED: Final = 1000
 
 
 class Complaint:
@@ -66,3 +69,31 @@ class Complaint:
         if self._said:
             self._said = ""
             self._log.info("%s", self._recovered)
+
+
+class Remarks:
+    """Says what is seen again and again, with each new connection, at most once an hour."""
+
+    def __init__(self, log: SafeLog, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._made_at: dict[str, float] = {}
+
+    def warning(self, text: str) -> None:
+        """Say ``text`` at level WARNING."""
+        if self._is_due(text):
+            self._log.warning("%s", text)
+
+    def info(self, text: str) -> None:
+        """Say ``text`` at level INFO."""
+        if self._is_due(text):
+            self._log.info("%s", text)
+
+    def _is_due(self, text: str) -> bool:
+        now = self._clock()
+        if now - self._made_at.get(text, -math.inf) < REMARKED_AGAIN_SECONDS:
+            return False
+        if len(self._made_at) >= REMARKS_REMEMBERED:
+            self._made_at.clear()
+        self._made_at[text] = now
+        return True

@@ -20,6 +20,7 @@ that bad rows cannot stop good ones.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import OrderedDict, deque
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import psycopg
 
 from observability_events import wire
+from observability_events.complaints import Complaint
 from observability_events.failures import Action, LostError, TableUnfitError, action
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
@@ -91,6 +93,10 @@ def nothing_refused(row: Row, sqlstate: str) -> None:
     """Forget a refused row: what is done with it until somebody wants it."""
 
 
+def nothing_timed(seconds: float) -> None:
+    """Forget how long a batch took: what is done with it until somebody wants it."""
+
+
 _Kind = tuple[bool, ...]
 
 
@@ -105,11 +111,13 @@ class _Trial:
     """What a batch and its halves have in common.
 
     Attributes:
+        began: When it came in hand.
         proven: The kinds of those that were committed.
         suspects: How many became suspects.
         again: Whether it is tried again what was suspect before.
     """
 
+    began: float
     proven: set[_Kind] = field(default_factory=set)
     suspects: int = 0
     again: bool = False
@@ -123,6 +131,8 @@ class Delivery:
         writer: Writes a group.
         ledger: Told what becomes of each row.
         on_refused: Gets each row that the database will never take, with its SQLSTATE; what it raises is swallowed.
+        on_operation: Told how many seconds a batch, or a part of one, was in hand until it was committed; it must not
+            raise.
         clock: Seconds, monotonic.
         chance: A number in [0, 1) for the jitter.
     """
@@ -130,6 +140,7 @@ class Delivery:
     writer: Writer
     ledger: Ledger
     on_refused: Callable[[Row, str], None] = nothing_refused
+    on_operation: Callable[[float], None] = nothing_timed
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
     _groups: deque[_Group] = field(default_factory=deque)
@@ -141,13 +152,24 @@ class Delivery:
     _failures: int = 0
     _doubts: int = 0
     _lock_failures: int = 0
-    _complaint: str = ""
+    _complaint: Complaint = field(init=False)
     _sqlstates_logged: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Begin without a complaint."""
+        self._complaint = Complaint(_log, "rows are being written again", clock=self.clock)
 
     @property
     def busy(self) -> bool:
         """Whether `step` has something to do now."""
         return bool(self._groups) or (self._parked > 0 and self.clock() >= self._retry_at)
+
+    @property
+    def rest_seconds(self) -> float:
+        """How long `step` has nothing to do, unless further rows are given."""
+        if self._groups:
+            return 0.0
+        return max(0.0, self._retry_at - self.clock()) if self._parked else math.inf
 
     @property
     def waiting(self) -> bool:
@@ -180,7 +202,7 @@ class Delivery:
 
     def add(self, rows: list[EncodedRow]) -> None:
         """Take ``rows`` to be written together."""
-        self._groups.append(_Group(rows, _Trial()))
+        self._groups.append(_Group(rows, _Trial(self.clock())))
 
     def step(self) -> float:
         """Try to write one group; give the seconds to wait before the next step."""
@@ -200,14 +222,13 @@ class Delivery:
             return self._failed(group, error)
         self._groups.popleft()
         self.ledger.committed(len(group.rows), already_present=len(group.rows) - inserted)
+        self.on_operation(self.clock() - group.trial.began)
         kinds = {_kind(row) for row in group.rows}
         group.trial.proven |= kinds
         self._taken |= kinds
         self._failures = self._doubts = self._lock_failures = 0
         self._refuse_suspects(kinds)  # others like them were committed: the fault is theirs
-        if self._complaint:
-            _log.info("rows are being written again")
-            self._complaint = ""
+        self._complaint.over()
         return 0.0
 
     def finish(self) -> None:
@@ -294,19 +315,17 @@ class Delivery:
                 continue
             self._blocked += [row for row in group.rows if kind in (None, _kind(row))]
             if left:
-                self._groups.append(_Group(left, _Trial()))
+                self._groups.append(_Group(left, _Trial(group.trial.began)))
 
     def _unpark(self) -> None:
         """Put what is parked in hand again, the suspects last: three others are tried first each time."""
         rows = self._blocked + [row for row, _ in self._suspects]
         self._blocked, self._suspects = [], []
         if rows:
-            self._groups.append(_Group(rows, _Trial(again=True)))
+            self._groups.append(_Group(rows, _Trial(self.clock(), again=True)))
 
     def _back_off(self, text: str) -> float:
-        if text != self._complaint:
-            self._complaint = text
-            _log.warning("rows cannot be written now and wait: %s", text)
+        self._complaint.trouble(f"rows cannot be written now and wait: {text}")
         self._failures += 1
         most = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 32))
         return max(most * self.chance(), 0.01)

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from observability_events import wire
 from observability_events.columns import WITHOUT_ZONE, Columns, examine, one
+from observability_events.complaints import Remarks
 from observability_events.failures import TableUnfitError
 from observability_events.findings import Finding, Verdict
 from observability_events.questions import question
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from observability_events.connection import Connection
 
-_log = SafeLog(__name__)
+_remarks = Remarks(SafeLog(__name__))
 
 TABLE: Final = "table"
 INSERTING: Final = "permission"
@@ -196,7 +197,7 @@ def policy(table: str, role: str) -> str:
 def say(remarks: Sequence[Finding]) -> None:
     """Put what will cost something into the log."""
     for remark in remarks:
-        (_log.info if remark.subject == SWALLOWING else _log.warning)("%s", remark)
+        (_remarks.info if remark.subject == SWALLOWING else _remarks.warning)(str(remark))
 
 
 def _shape(connection: Connection, table: Table, columns: Columns, findings: Sequence[Finding]) -> Shape:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from observability_events.complaints import LINES_AT_ONCE, SECONDS_A_LINE, Complaint
+from observability_events.complaints import LINES_AT_ONCE, REMARKS_REMEMBERED, SECONDS_A_LINE, Complaint, Remarks
 from otel_auto_assign._guard import SafeLog
 
 
@@ -73,3 +73,18 @@ def test_what_was_passed_over_is_said_when_it_lasts(said: Said) -> None:
         said.time += 10
     said.complaint.over()
     assert said.lines[before:] == ["WARNING down (60 failures before it were not logged)", "INFO well again"]
+
+
+def test_a_remark_is_made_once_an_hour(caplog: pytest.LogCaptureFixture) -> None:
+    """However often it is seen; another one is made at once, and not all that were ever made are remembered."""
+    caplog.set_level(logging.INFO)
+    now = [0.0]
+    remarks = Remarks(SafeLog(__name__), clock=lambda: now[0])
+    for _ in range(100):
+        remarks.warning("no index")
+        remarks.info("a trigger")
+        now[0] += 72
+    assert [record.getMessage() for record in caplog.records] == ["no index", "a trigger"] * 2
+    for number in range(3 * REMARKS_REMEMBERED):
+        remarks.info(f"{number}")
+    assert len(remarks._made_at) <= REMARKS_REMEMBERED

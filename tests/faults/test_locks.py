@@ -37,13 +37,23 @@ def test_a_booking_that_is_locked_for_long_stops_only_its_own_rows(
             host.give(2, booking__id=str(held))
             host.give(10, booking__id=str(free))
             until(lambda round_=round_: count(conn) == 10 * round_)  # type: ignore[misc] # the round's own
-            assert host.waiting == 2 * round_
+            until(lambda round_=round_: host.waiting == 2 * round_)  # type: ignore[misc] # the round's own
         application.execute("UPDATE bookings SET note = 'mine' WHERE id = %s", (held,))
         application.commit()
     assert host.settles()
     assert len(read(conn, "id")) == 24
     assert conn.execute("SELECT note FROM bookings WHERE id = %s", (held,)).fetchone() == ("mine",)
     assert host.pipeline.accounts().dropped == {}
+
+
+def test_rows_set_aside_are_tried_again_however_long_the_delay_is(conn: Connection, dsn: str, hosts: NewHost) -> None:
+    """They have waited for their batch already: the schedule delay is not for them."""
+    held = add_parent(conn)
+    host = hosts(dsn, schedule_delay=60.0)
+    with locked(dsn, "SELECT FROM bookings WHERE id = %s FOR UPDATE", held):
+        host.give(1, booking__id=str(held))
+        assert not host.settles(0.6)
+    until(lambda: count(conn) == 1)
 
 
 def test_a_booking_that_is_deleted_while_its_rows_wait_costs_no_row(conn: Connection, dsn: str, hosts: NewHost) -> None:
