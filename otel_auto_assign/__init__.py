@@ -11,7 +11,7 @@ import typing
 from otel_auto_assign._version import __version__
 
 if typing.TYPE_CHECKING:
-    from otel_auto_assign._carrying import carry
+    from otel_auto_assign._carrying import carry, continue_from
     from otel_auto_assign._runtime import configure, disable, enable
     from otel_auto_assign.decorators import (
         traced_attempt,
@@ -36,6 +36,7 @@ __all__ = [
     "add_reason",
     "carry",
     "configure",
+    "continue_from",
     "current_inline",
     "current_job",
     "disable",
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "_carrying": ("carry",),
+    "_carrying": ("carry", "continue_from"),
     "_runtime": ("configure", "disable", "enable"),
     "decorators": (
         "traced_attempt", "traced_confirm", "traced_inline", "traced_job", "traced_quote", "traced_stage",

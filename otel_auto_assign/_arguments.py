@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from otel_auto_assign._paths import FromArgument, follow
 from otel_auto_assign._scopes import Given, ReadArguments
 
 _NAMES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
@@ -28,10 +29,24 @@ def argument_reader(function: Callable[..., Any], fixed: Given, *, inline: bool 
 
     A ``booking`` argument may be the id itself or have ``id`` (or ``booking_id``), ``restaurant_id`` and ``status``;
     a ``restaurant`` argument the id itself or have ``id``. Positions are looked up here, once for each function.
+
+    Raises:
+        ValueError: if what is fixed is to come from an argument that ``function`` does not have.
     """
     if type(function) is functools.partial:
         return _reader_of_partial(function, fixed, inline=inline)
     parameters = _parameters(function)
+    named = {
+        field: _named(parameters, value) for field, value in fixed._asdict().items() if type(value) is FromArgument
+    }
+    if named:
+        fixed = fixed._replace(**dict.fromkeys(named))
+        read_others = _reader(parameters, fixed, inline=inline)
+        return lambda args, kwargs: _with_named(read_others(args, kwargs), named, args, kwargs)
+    return _reader(parameters, fixed, inline=inline)
+
+
+def _reader(parameters: Mapping[str, inspect.Parameter], fixed: Given, *, inline: bool) -> ReadArguments:
     direct: dict[str, _Get | None] = {field: _argument(parameters, names) for field, names in _NAMES}
     if inline and direct["attempt_id"] is None:
         direct["attempt_id"] = _argument(parameters, _OF_INLINE_RUN)
@@ -51,6 +66,7 @@ def argument_reader(function: Callable[..., Any], fixed: Given, *, inline: bool 
             trigger(args, kwargs),
             attempt_id(args, kwargs),
             fixed.status,
+            fixed.carrier,
         )
         if booking is not None:
             found = _with_booking(found, booking(args, kwargs))
@@ -67,6 +83,19 @@ def _reader_of_partial(function: functools.partial[Any], fixed: Given, *, inline
     """Make the reader that finds what the partial's own arguments say, too."""
     read = argument_reader(function.func, fixed, inline=inline)
     return lambda args, kwargs: read((*function.args, *args), {**function.keywords, **kwargs})
+
+
+def _named(parameters: Mapping[str, inspect.Parameter], where: FromArgument) -> _Get:
+    get = _argument(parameters, (where.name,))
+    if get is None:
+        raise ValueError(f"it has no argument {where.name!r}: it has ({', '.join(parameters)})")
+    return lambda args, kwargs: follow(get(args, kwargs), where.rest)
+
+
+def _with_named(found: Given, named: Mapping[str, _Get], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
+    """Put in what was found where the user said it is; where nothing is there, what was found by name stays."""
+    said = {field: get(args, kwargs) for field, get in named.items()}
+    return found._replace(**{field: value for field, value in said.items() if value is not None})
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

@@ -1,13 +1,16 @@
-"""Takes the run along where contextvars do not go: into a thread that already exists, or is made."""
+"""Takes the run along where contextvars do not go: to an executor's thread, and by a carrier to another process."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from opentelemetry.context import attach, detach, get_current
 
+from otel_auto_assign._guard import swallowed
+from otel_auto_assign._origins import followed
 from otel_auto_assign._runtime import runtime
 
 P = ParamSpec("P")
@@ -49,3 +52,31 @@ def carry(function: Callable[P, R], /) -> Callable[P, R]:
             detach(token)
 
     return carried
+
+
+@contextmanager
+def continue_from(carrier: object) -> Iterator[None]:
+    """Have the job that starts in the block follow the inline run that wrote ``carrier`` (`InlineHandle.inject`).
+
+    It is a child of the current span if there is one, else of the carrier's; it is linked to the inline run in any
+    case, and knows its ``inline_attempt_id``, ``inline_reason`` and ``inline_trigger``. With
+    ``Settings.job_starts_trace`` it begins a trace of its own, with the links.
+
+    Args:
+        carrier: the mapping that was written; None, or whatever is no carrier, changes nothing.
+
+    >>> with continue_from(None), traced_job(booking_id="b-17"):
+    ...     pass
+    """
+    token = None
+    try:
+        context = get_current()
+        inside = followed(context, carrier)
+        token = None if inside is context else attach(inside)
+    except Exception as failure:  # a propagator of the host's
+        swallowed("continue_from()", failure)
+    try:
+        yield
+    finally:
+        if token is not None:
+            detach(token)

@@ -1,13 +1,16 @@
-"""Generators and async generators: every step inside the scope, what lies between two steps outside.
+"""Coroutines, generators and async generators: every step inside the scope, what lies between two steps outside.
 
-What the caller gets is a generator again, which hands ``send``, ``throw``, ``close`` and the return value through and
-keeps nothing but, for a quote or confirm, the last value. The span starts at the first step and ends with the last.
+So two of them that take turns in one contextvars context (two tasks that share one, generators of one function) do not
+take each other's children. What the caller gets is of the same kind again, which hands ``send``, ``throw``, ``close``
+and the return value through and keeps nothing but, for a quote or confirm, the last value that was yielded. The span
+starts at the first step and ends with the last.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
+from types import CoroutineType, coroutine
 from typing import Any
 
 from otel_auto_assign._calls import Begin, CallScope, begin_safely
@@ -35,6 +38,26 @@ class _Unless:
     def __del__(self) -> None:
         if self._scope is not None:
             self._scope.raised(GeneratorExit())
+
+
+def wrap_coroutine(function: Callable[..., Any], begin: Begin, spec: Spec) -> Callable[..., Any]:
+    """Give ``function``, whose calls are awaited, with a scope around the steps of each."""
+
+    async def traced(*args: Any, **kwargs: Any) -> Any:
+        if not runtime.enabled or (scope := begin_safely(begin, spec, args, kwargs)) is None:
+            return await function(*args, **kwargs)
+        try:
+            inner = function(*args, **kwargs)
+            if type(inner) is CoroutineType:  # else something that only says that it is one
+                inner = _steps_of_coroutine(inner, scope)
+            result = await inner
+        except BaseException as exception:
+            scope.raised(exception)
+            raise
+        scope.returned(result)
+        return result
+
+    return traced
 
 
 def wrap_generator(function: Callable[..., Any], begin: Begin, spec: Spec, *, answers: bool) -> Callable[..., Any]:
@@ -80,6 +103,26 @@ def _named_like(inner: Any, outer: Any) -> Any:
     return outer
 
 
+@coroutine
+def _steps_of_coroutine(inner: CoroutineType[Any, Any, Any], scope: CallScope) -> Generator[Any, Any, Any]:
+    step: Callable[[Any], Any] = inner.send
+    argument: Any = None
+    try:
+        while True:
+            value = step(argument)
+            scope.suspended()
+            try:
+                argument = yield value
+                step = inner.send
+            except BaseException as exception:
+                step, argument = inner.throw, exception
+            scope.resumed()
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        argument = None  # or the exception's traceback would hold this frame, and this frame the exception
+
+
 def _steps(inner: Generator[Any, Any, Any], start: Start, *, answers: bool) -> Generator[Any, Any, Any]:
     scope = start()
     if scope is None:
@@ -91,7 +134,7 @@ def _steps(inner: Generator[Any, Any, Any], start: Start, *, answers: bool) -> G
         try:
             value = step(argument)
         except StopIteration as stop:
-            scope.returned(last if answers and stop.value is None else stop.value)
+            scope.returned(last if stop.value is None else stop.value)
             return stop.value
         except BaseException as exception:
             _left(scope, exception, last, closed=answers and exception is argument)

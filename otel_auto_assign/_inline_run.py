@@ -21,7 +21,16 @@ _EARLY_TIMER_NS: Final = 50 * _NS_PER_MS
 class InlineRun(Run):
     """An inline run: its last quote and confirm, and the one terminal they come to."""
 
-    __slots__ = ("_asked", "_last_child", "_last_confirm", "_last_quote", "hold_id", "idempotency_key", "timeout_ns")
+    __slots__ = (
+        "_asked",
+        "_last_child",
+        "_last_confirm",
+        "_last_quote",
+        "_terminal",
+        "hold_id",
+        "idempotency_key",
+        "timeout_ns",
+    )
 
     def __init__(
         self,
@@ -39,6 +48,7 @@ class InlineRun(Run):
         self.hold_id: str | None = None
         self.idempotency_key: str | None = None
         self._asked = False
+        self._terminal: str | None = None
         self._last_child: Child | None = None
         self._last_quote: Child | None = None
         self._last_confirm: Child | None = None
@@ -60,6 +70,23 @@ class InlineRun(Run):
         """Give the id of the hold: the application's word, else the last quote's."""
         return self.hold_id or (self._last_quote.hold_id if self._last_quote is not None else None)
 
+    def hint(self) -> dict[str, str]:
+        """Give what the job that follows should know of this run, as far as it has come."""
+        with self.lock:
+            known: dict[str, str | None] = {
+                semconv.INLINE_ATTEMPT_ID: str(self.common[semconv.INLINE_ATTEMPT_ID]),
+                semconv.INLINE_REASON: self._why(),
+                semconv.INLINE_TRIGGER: str(self.common[semconv.TRIGGER]),
+            }
+        return {name: value for name, value in known.items() if value}
+
+    def _why(self) -> str | None:
+        """Say why there is no table yet: the time-out, else the last answer that was no."""
+        if self._terminal == semconv.INLINE_TIMEOUT:
+            return semconv.HINT_INLINE_TIMEOUT
+        last = self._last_confirm or self._last_quote
+        return None if last is None or last.success else last.reason or last.code
+
     def timed_out(self) -> list[Ending]:
         """Close the run now as timed out, even while its function runs on."""
         return self._end(lambda _elapsed: (semconv.INLINE_TIMEOUT, None))
@@ -75,6 +102,7 @@ class InlineRun(Run):
             self.ended = True
             end_ns = self.clock.now()
             terminal, error = decide(end_ns - self.clock.start_ns)
+            self._terminal = terminal
             return [Ending(self.span, self._attributes(terminal), self._error(terminal, error), end_ns)]
 
     def _outcome(  # noqa: PLR0911 - one return a rule, in the contract's order

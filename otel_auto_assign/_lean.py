@@ -14,14 +14,15 @@ gives the same spans at a higher price. The SDK is never imported here: a tracer
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from threading import Lock
+from collections.abc import Callable, Sequence
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.trace import (
     INVALID_SPAN,
     INVALID_SPAN_CONTEXT,
+    Link,
     NonRecordingSpan,
     NoOpTracer,
     ProxyTracer,
@@ -272,12 +273,18 @@ class SpanSource:
     Which one that is can be seen only when there is a tracer provider, which the host may set after the first call.
     """
 
-    __slots__ = ("_tracer", "start", "unseen")
+    __slots__ = ("_finding", "_found", "_tracer", "start", "unseen")
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
+        self._found: Callable[[], object] | None = None
+        self._finding = RLock()
         self.start: Start = self._look_and_start
         self.unseen: Callable[[str, Context], Span | None] = self._look_and_see
+
+    def when_found(self, found: Callable[[], object]) -> None:
+        """Have ``found`` called before the first span that a tracer provider starts; it must not raise."""
+        self._found = found
 
     def _look_and_start(self, name: str, context: Context, attributes: Attributes, start_ns: int) -> Span:
         start = self.start if self._look() else self._start
@@ -294,6 +301,11 @@ class SpanSource:
             tracer = tracer._tracer
         if isinstance(tracer, NoOpTracer):
             return False
+        if self._found is not None:
+            with self._finding:  # a second thread waits, or its span would be started before it is ready
+                if (then := self._found) is not None:
+                    then()
+                    self._found = None
         found = lean(tracer)
         if found is None:
             self.start, self.unseen = self._start, lambda _name, _context: None
@@ -301,12 +313,22 @@ class SpanSource:
             self.start, self.unseen = found.start_span, found.unseen
         return True
 
-    def _start(self, name: str, context: Context, attributes: Attributes, start_ns: int) -> Span:
+    def start_linked(
+        self, name: str, context: Context, attributes: Attributes, start_ns: int, links: Sequence[Link]
+    ) -> Span:
+        """Start a span with links, which the lean way does not have: a job's, once, where it follows an inline run."""
+        self._look()
+        return self._start(name, context, attributes, start_ns, links)
+
+    def _start(
+        self, name: str, context: Context, attributes: Attributes, start_ns: int, links: Sequence[Link] = ()
+    ) -> Span:
         return self._tracer.start_span(
             name,
             context,
             SpanKind.INTERNAL,
             attributes,
+            links,
             start_time=start_ns,
             record_exception=False,
             set_status_on_exception=False,

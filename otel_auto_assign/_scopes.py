@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.context import Context, attach, get_current
-from opentelemetry.trace import Span
+from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span, set_span_in_context
 
 from otel_auto_assign import semconv, values
 from otel_auto_assign._attempts import Attributes, put
@@ -20,6 +20,7 @@ from otel_auto_assign._exceptions import log_exception
 from otel_auto_assign._guard import swallowed
 from otel_auto_assign._inline_run import InlineRun
 from otel_auto_assign._job_run import JobRun
+from otel_auto_assign._origins import Origin, followed, origin_in
 from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign._runtime import runtime
 from otel_auto_assign._spans import (
@@ -48,6 +49,8 @@ class Given(NamedTuple):
     trigger: object = None
     attempt_id: object = None
     status: object = None
+    carrier: object = None
+    """What the inline run before a job has written down for it."""
 
 
 ReadArguments = Callable[[tuple[Any, ...], dict[str, Any]], Given]
@@ -129,7 +132,10 @@ class Scope:
 
     def _failed(self, failure: Exception) -> None:
         """End the span all the same after a fault of ours: a job has its summary, an inline run its terminal."""
-        self._end_anyway()
+        try:
+            self._end_anyway()
+        except RecursionError:  # the stack is at its end; a moment ago there was room for the context
+            pass
         swallowed(f"finishing {self.spec.name}", failure)
 
     def _end_anyway(self) -> None:
@@ -192,9 +198,32 @@ def begin_job(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JobS
     at_start = dict(common)
     put(at_start, semconv.BOOKING_STATUS, said(given.status))
     put(at_start, semconv.INLINE_ATTEMPT_ID, values.safe_id(given.attempt_id))
-    span = start_span(semconv.SPAN_JOB, context, at_start, clock.start_ns)
+    parent, links = _origin_of_job(context, given.carrier, at_start)
+    span = start_span(semconv.SPAN_JOB, parent, at_start, clock.start_ns, links)
     run = JobRun(span, clock, common, spec.max_attempts, measured=runtime.metrics.on)
     return JobScope(spec, run, span, context, Place(run, None, None, around(place_in(context))))
+
+
+def _origin_of_job(context: Context, carrier: object, attributes: Attributes) -> tuple[Context, tuple[Link, ...]]:
+    """Say below what a job starts and what it is linked to; put what it knows of the inline run before it."""
+    links: tuple[Link, ...] = ()
+    try:
+        context = context if carrier is None else followed(context, carrier)
+        origin = origin_in(context)
+        inline = place_in(context).run
+        if isinstance(inline, InlineRun):  # started inside it, in the same process
+            origin = Origin(inline.span.get_span_context(), inline.hint())
+        if origin is not None:
+            origin.put_hint(attributes)
+            links = origin.links()
+        if runtime.settings.job_starts_trace:
+            above = get_current_span(context).get_span_context()
+            if above.is_valid and all(link.context != above for link in links):
+                links = (*links, Link(above))
+            context = set_span_in_context(INVALID_SPAN, context)
+    except Exception as failure:  # a propagator of the host's
+        swallowed("reading where a job comes from", failure)
+    return context, links
 
 
 class InlineScope(Scope):

@@ -6,11 +6,11 @@ their children; it is found from any thread or task that the context reaches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, cast
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, attach, create_key, get_current
-from opentelemetry.trace import Span, StatusCode, set_span_in_context
+from opentelemetry.trace import Link, Span, StatusCode, set_span_in_context
 
 from otel_auto_assign import semconv
 from otel_auto_assign._attempts import Attempt, Attributes, Ending
@@ -71,8 +71,10 @@ def place_in(context: Context) -> Place:
     return cast("Place", context.get(_PLACE, NOWHERE))
 
 
-def start_span(name: str, context: Context, attributes: Attributes, start_ns: int) -> Span:
+def start_span(name: str, context: Context, attributes: Attributes, start_ns: int, links: Sequence[Link] = ()) -> Span:
     """Start a span as a child of the one in ``context``; it is not made current."""
+    if links:
+        return runtime.spans.start_linked(name, context, attributes, start_ns, links)
     return runtime.spans.start(name, context, attributes, start_ns)
 
 

@@ -1,8 +1,8 @@
 """Wraps a callable of any kind so that each call has its scope.
 
     function, method                  closure                       the span is the call
-    coroutine function                closure                       from its first step to its end
-    generator, async generator        proxy (_callables)            from the first step to the last (_generators)
+    coroutine function                closure                       from the first step to the last (_generators)
+    generator, async generator        proxy (_callables)            likewise
     callable object, partial, cache   proxy (_callables)            by what it is
     classmethod, staticmethod         the same around the inner     by what that is
     any that returns an awaitable     as above                      from the call until that was awaited (_awaitables)
@@ -22,7 +22,7 @@ from typing import Any, Final
 from otel_auto_assign._awaitables import awaited, is_awaitable
 from otel_auto_assign._callables import TracedCallable
 from otel_auto_assign._calls import Begin, begin_safely
-from otel_auto_assign._generators import wrap_async_generator, wrap_generator
+from otel_auto_assign._generators import wrap_async_generator, wrap_coroutine, wrap_generator
 from otel_auto_assign._runtime import runtime
 from otel_auto_assign._scopes import Spec
 
@@ -34,11 +34,20 @@ Decorate = Callable[[Any], Any]
 def inside_descriptor(what: Any, decorate: Decorate) -> Any:
     """Decorate what a descriptor that is no callable holds, and give such a descriptor; None if it is none."""
     kind = type(what)
-    if issubclass(kind, (classmethod, staticmethod)):
-        return kind(decorate(what.__func__))
+    for plain in (classmethod, staticmethod):
+        if issubclass(kind, plain):
+            return _another(what, plain, decorate(what.__func__))
     if issubclass(kind, functools.partialmethod):
-        return kind(decorate(what.func), *what.args, **what.keywords)
+        return _another(what, functools.partialmethod, decorate(what.func), *what.args, **what.keywords)
     return None
+
+
+def _another(descriptor: Any, plain: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Make another of a descriptor's class, whose own ``__init__`` may want anything."""
+    made = plain.__new__(type(descriptor))
+    vars(made).update(vars(descriptor))
+    plain.__init__(made, *arguments, **keywords)
+    return made
 
 
 def check_supported(function: Any, decorator: str) -> None:
@@ -72,7 +81,7 @@ def wrap(function: Any, begin: Begin, spec: Spec, decorate: Decorate, *, answers
         answers: whether what a generator yields is the call's value.
     """
     if _says(inspect.iscoroutinefunction, function):
-        call = _wrap_coroutine(function, begin, spec)
+        call = wrap_coroutine(function, begin, spec)
     elif _says(inspect.isasyncgenfunction, function):
         call = wrap_async_generator(function, begin, spec, answers=answers)
     elif _says(_is_generator_function, function):
@@ -114,21 +123,6 @@ def _wrap(function: Callable[..., Any], begin: Begin, spec: Spec) -> Callable[..
             raise
         if is_awaitable(result):
             return awaited(result, scope)
-        scope.returned(result)
-        return result
-
-    return traced
-
-
-def _wrap_coroutine(function: Callable[..., Any], begin: Begin, spec: Spec) -> Callable[..., Any]:
-    async def traced(*args: Any, **kwargs: Any) -> Any:
-        if not runtime.enabled or (scope := begin_safely(begin, spec, args, kwargs)) is None:
-            return await function(*args, **kwargs)
-        try:
-            result = await function(*args, **kwargs)
-        except BaseException as exception:
-            scope.raised(exception)
-            raise
         scope.returned(result)
         return result
 

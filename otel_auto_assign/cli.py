@@ -1,49 +1,68 @@
-"""The command line: ``otel-auto-assign``. Needs the extra ``postgres`` and says so where it is missing."""
+"""The command line: ``otel-auto-assign``. Needs the extra ``postgres`` and says so where it is missing.
+
+Each command is a module of ``commands``; here they are put together, and here ends what goes wrong in any of them.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
-from typing import Annotated, Final
+import traceback
+from typing import Annotated, Any, Final
 
 from otel_auto_assign._version import __version__
-from otel_auto_assign.settings import ENV_FLAG_PLANNER_CACHE, ENV_FLAG_RETRY_POLICY_V2, Settings, settings_table
-
-EXIT_USAGE: Final = 2
-WIDE_ENOUGH: Final = 160  # columns; the widest row of the settings has 130
 
 try:
     import typer
-    from rich.console import Console
-    from rich.table import Column, Table
+    from typer.core import TyperGroup
+
+    from otel_auto_assign.commands import exits
+    from otel_auto_assign.commands.check import check
+    from otel_auto_assign.commands.reconcile import reconcile_jobs
+    from otel_auto_assign.commands.report import show_report
+    from otel_auto_assign.commands.settings import show_settings
 except ModuleNotFoundError as missing:
     # Imported by the script's entry point and by nothing else, so leaving here is leaving the command.
     sys.stderr.write(f"otel-auto-assign needs {missing.name}: pip install 'otel-auto-assign[postgres]'\n")
-    raise SystemExit(EXIT_USAGE) from None
+    raise SystemExit(2) from None
 
-SETTINGS_PAGE: Final = f"""\
-# Settings
+EXTRA_OF: Final = {"psycopg": "postgres", "orjson": "postgres", "opentelemetry.sdk": "postgres", "scipy": "report"}
+"""What a command may find missing, and the extra that brings it."""
 
-Each setting is read from its environment variable, or given to `Settings(...)` in code, which comes first. A bad value
-in the environment is reported in the log and the default taken; in code it raises `ValueError`. An empty variable
-counts as not set. `otel-auto-assign settings` shows what is in force.
 
-The flags written on every span and row come from a flag provider; the default one reads `{ENV_FLAG_RETRY_POLICY_V2}`
-and `{ENV_FLAG_PLANNER_CACHE}` (the cache counts only under retry policy v2).
+class _Commands(TyperGroup):
+    """Turns what a command did not foresee into one sentence and an exit code that no verdict has."""
 
-{{table}}
-<!-- Made by `make docs`. -->
-"""
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as missing:
+            extra = next((extra for name, extra in EXTRA_OF.items() if f"{missing.name}.".startswith(f"{name}.")), None)
+            if extra is None:
+                raise
+            exits.leave(exits.USAGE, f"this command needs {missing.name}: pip install 'otel-auto-assign[{extra}]'")
+        except OSError as error:
+            exits.leave(exits.CRASHED, f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        except Exception as error:
+            if type(error).__module__.startswith(("click", "typer")):
+                raise  # wrong usage, and what typer leaves by
+            traceback.print_exc()
+            exits.leave(exits.CRASHED, "this should not have happened: please report it with the lines above")
+
 
 app = typer.Typer(
     name="otel-auto-assign",
+    cls=_Commands,
     invoke_without_command=True,  # typer's own help without a command exits with 0 or 2, as its version has it
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="Exit codes: 0 done; 2 wrong usage, or an extra is not installed.",
+    epilog=exits.EPILOG,
 )
+app.command(name="check")(check)
+app.command(name="reconcile")(reconcile_jobs)
+app.command(name="settings")(show_settings)
+app.command(name="report")(show_report)
 
 
 def _show_version(wanted: bool) -> None:
@@ -63,40 +82,21 @@ def _options(
     """Traces and rows of automatic table assignment."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
-        raise typer.Exit(EXIT_USAGE)
-
-
-@app.command(name="settings")
-def show_settings(
-    *,
-    markdown: Annotated[bool, typer.Option("--markdown", help="The page docs/settings.md instead.")] = False,
-) -> None:
-    """Show the settings in force, where each comes from, and whether its variable is set."""
-    if markdown:
-        typer.echo(SETTINGS_PAGE.format(table=settings_table()), nl=False)
-    else:
-        console = Console()
-        if not console.is_terminal:
-            console.width = WIDE_ENOUGH  # a pipe has no width: nothing is folded there
-        console.print(_settings_in_force())
-
-
-def _settings_in_force() -> Table:
-    settings = Settings.from_environment()
-    table = Table("setting", "value", "unit", "set", Column("environment variable", overflow="fold"), box=None)
-    for spec in dataclasses.fields(settings):
-        variables: tuple[str, ...] = spec.metadata["env"]
-        named = next((name for name in variables if os.environ.get(name, "").strip()), None)
-        value = getattr(settings, spec.name)
-        secret = not spec.repr
-        shown = ("(not shown)" if value else "") if secret else str(value)
-        table.add_row(spec.name, shown, spec.metadata["unit"], "yes" if named else "no", named or variables[0])
-    return table
+        raise typer.Exit(exits.USAGE)
 
 
 def main() -> None:
     """Run the command; the entry point of the installed script."""
-    app()
+    try:
+        app()
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as error:  # a full disk, or a reader that has left
+            # The interpreter would try again at its end, and say so in its own words.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.stderr.write(f"otel-auto-assign: the output could not be written: {error.strerror}\n")
+            raise SystemExit(exits.CRASHED) from None
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ Each is a decorator, bare or called, for every kind of callable, and a context m
 
 Booking and restaurant ids come from the arguments named ``booking_id``, ``restaurant_id``, ``booking``,
 ``restaurant`` (snake or camel case); no other argument is read but ``trigger`` and ``inline_attempt_id``.
+
+What is decorated pickles as before. Functions do so by name: ``ask = traced_quote(quote)`` beside an undecorated
+``quote`` does not pickle, as with any decorator; ``ask = traced_quote(functools.partial(quote))`` does.
 """
 
 from __future__ import annotations
@@ -74,6 +77,7 @@ def traced_job(
     restaurant_id: object = None,
     inline_attempt_id: object = None,
     status: object = None,
+    carrier: object = None,
     extractor: Extractor | None = None,
 ) -> Traced[JobHandle]: ...
 def traced_job(
@@ -86,6 +90,7 @@ def traced_job(
     restaurant_id: object = None,
     inline_attempt_id: object = None,
     status: object = None,
+    carrier: object = None,
     extractor: Extractor | None = None,
 ) -> F | Traced[JobHandle]:
     """Trace a job: all attempts to assign tables to one booking. Each job has one summary, on every way out.
@@ -98,6 +103,7 @@ def traced_job(
         restaurant_id: the restaurant's id, likewise.
         inline_attempt_id: the id of the inline run before, likewise.
         status: the booking's status at the start, likewise.
+        carrier: what the inline run before has written (`InlineHandle.inject`), likewise; see `continue_from`.
         extractor: reads the returned value, where the default does not understand it.
 
     Raises:
@@ -106,7 +112,7 @@ def traced_job(
     """
     if max_attempts is not None and not (type(max_attempts) is int and 0 <= max_attempts <= _MOST_ATTEMPTS):
         raise ValueError(f"traced_job(max_attempts={max_attempts!r}): must be a whole number, zero or more")
-    given = Given(booking_id, restaurant_id, trigger, inline_attempt_id, status)
+    given = Given(booking_id, restaurant_id, trigger, inline_attempt_id, status, carrier)
     return _traced(_JOB, function, given, extractor=extractor, max_attempts=max_attempts)
 
 

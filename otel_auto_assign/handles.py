@@ -7,16 +7,18 @@ and none of them raises.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from opentelemetry.context import get_current
+from opentelemetry.trace import set_span_in_context
 
 from otel_auto_assign import reasons, semconv, values
 from otel_auto_assign._attempts import Attributes, put
 from otel_auto_assign._guard import swallowed
 from otel_auto_assign._inline_run import InlineRun
 from otel_auto_assign._job_run import JobRun
+from otel_auto_assign._origins import write
 from otel_auto_assign._scopes import said
 from otel_auto_assign._spans import end_run, place_in
 
@@ -186,6 +188,29 @@ class InlineHandle(Handle):
         run = self._run
         if run is not None:
             end_run(semconv.SPAN_INLINE, run, run.timed_out())
+
+    def inject(self, carrier: MutableMapping[str, Any] | None = None) -> MutableMapping[str, Any]:
+        """Write into ``carrier`` what the job that will follow has to know: `continue_from` reads it there.
+
+        The run's place in its trace (by the propagators that are in force), its id, its trigger, and why there is no
+        table yet. The run may have ended; outside a run what is current is written.
+
+        Args:
+            carrier: a mapping of texts, such as the headers of a queue's message; default: a new one, for a JSON
+                column.
+
+        Returns:
+            The carrier. What goes wrong on the way is logged once and leaves it as it is.
+        """
+        carrier = {} if carrier is None else carrier
+        try:
+            run, context = self._run, get_current()
+            if run is not None:
+                context = set_span_in_context(run.span, context)
+            write(carrier, context, {} if run is None else run.hint())
+        except Exception as failure:
+            swallowed("InlineHandle.inject()", failure)
+        return carrier
 
     @_safely
     def hold(self, id: object, *, idempotency_key: object = None) -> None:  # noqa: A002 - the contract's word

@@ -12,6 +12,9 @@ INSTRUMENTATION_NAME: Final = "otel_auto_assign"
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.30.0"
 """The version of OpenTelemetry's conventions that the standard attributes below were taken from."""
 
+OWN_PREFIX: Final = "auto_assign."
+"""How every name of ours begins that stands on a span."""
+
 # -- spans --------------------------------------------------------------------------------------------------------
 
 SPAN_JOB: Final = "auto_assign.job"
@@ -105,6 +108,16 @@ EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 
+# -- log events: OpenTelemetry's feature flags --------------------------------------------------------------------
+
+LOG_FEATURE_FLAG_EVALUATION: Final = "feature_flag.evaluation"
+FEATURE_FLAG_KEY: Final = "feature_flag.key"
+FEATURE_FLAG_RESULT_VARIANT: Final = "feature_flag.result.variant"
+FEATURE_FLAG_RESULT_VALUE: Final = "feature_flag.result.value"
+FEATURE_FLAG_RESULT_REASON: Final = "feature_flag.result.reason"
+FEATURE_FLAG_PROVIDER_NAME: Final = "feature_flag.provider.name"
+FEATURE_FLAG_ERROR_MESSAGE: Final = "feature_flag.error.message"
+
 # -- metrics ------------------------------------------------------------------------------------------------------
 
 METRIC_QUOTE_DURATION: Final = "auto_assign.quote.duration"
@@ -112,6 +125,33 @@ METRIC_JOB_DURATION: Final = "auto_assign.job.duration"
 METRIC_INLINE_DURATION: Final = "auto_assign.inline.duration"
 METRIC_JOB_ATTEMPTS: Final = "auto_assign.job.attempts"
 METRIC_DRAIN: Final = "auto_assign.metrics.drain"  # never has a value
+
+# -- metrics of what writes the rows: OpenTelemetry's own where it has one, then ours -------------------------------
+
+EXPORTER_NAME: Final = "observability_events"
+METRIC_PROCESSED: Final = "otel.sdk.processor.span.processed"
+METRIC_QUEUE_SIZE: Final = "otel.sdk.processor.span.queue.size"
+METRIC_QUEUE_CAPACITY: Final = "otel.sdk.processor.span.queue.capacity"
+METRIC_EXPORTED: Final = "otel.sdk.exporter.span.exported"
+METRIC_INFLIGHT: Final = "otel.sdk.exporter.span.inflight"
+METRIC_OPERATION_DURATION: Final = "otel.sdk.exporter.operation.duration"
+METRIC_ALREADY_PRESENT: Final = "auto_assign.exporter.already_present"
+METRIC_ADOPTED: Final = "auto_assign.exporter.adopted"
+METRIC_HANDED_OVER: Final = "auto_assign.exporter.handed_over"
+METRIC_DEAD_LETTERED: Final = "auto_assign.exporter.dead_lettered"
+METRIC_SPOOL_PENDING: Final = "auto_assign.exporter.spool.pending"
+METRIC_SPOOL_USAGE: Final = "auto_assign.exporter.spool.usage"
+METRIC_SPOOL_LIMIT: Final = "auto_assign.exporter.spool.limit"
+METRIC_CIRCUIT: Final = "auto_assign.exporter.circuit"
+
+COMPONENT_NAME: Final = "otel.component.name"
+COMPONENT_TYPE: Final = "otel.component.type"
+COMPONENT_PIPELINE: Final = "observability_events.pipeline.Pipeline"  # the value: a class where no standard one fits
+METRIC_CIRCUIT_STATE: Final = "auto_assign.exporter.circuit.state"
+
+ERROR_QUEUE_FULL: Final = "queue_full"  # the conventions prescribe these three
+ERROR_ALREADY_SHUTDOWN: Final = "already_shutdown"
+ERROR_REJECTED: Final = "rejected"
 
 # -- resource attributes, OpenTelemetry's own ---------------------------------------------------------------------
 
@@ -157,6 +197,7 @@ INLINE_QUOTE_ERROR: Final = "quote_error"
 INLINE_CONFIRM_FAILED: Final = "confirm_failed"
 INLINE_TIMEOUT: Final = "timeout"
 INLINE_OPERATION_ABORTED: Final = "operation_aborted"
+HINT_INLINE_TIMEOUT: Final = "INLINE_TIMEOUT"  # what the application calls it, in the reason that a job is told
 INLINE_OUTCOMES: Final = frozenset(
     {
         INLINE_SUCCEEDED,
@@ -226,3 +267,8 @@ EVENT_INLINE_SUCCEEDED: Final = "inline_auto_assign.succeeded"
 EVENT_INLINE_TIMEOUT: Final = "inline_auto_assign.timeout"
 EVENT_INLINE_OPERATION_ABORTED: Final = "inline_auto_assign.operation_aborted"
 EVENT_INLINE_STAGE_SLOW: Final = "inline_auto_assign.stage_slow"
+
+EVENTS: Final = frozenset(value for name, value in dict(globals()).items() if name.startswith("EVENT_"))
+"""All event types of the catalogue."""
+INLINE_TERMINALS: Final = frozenset(f"inline_auto_assign.{outcome}" for outcome in INLINE_OUTCOMES)
+"""The event types of which an inline run has exactly one that is not late."""

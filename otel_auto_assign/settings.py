@@ -21,6 +21,12 @@ _log = SafeLog(__name__)
 ENV_FLAG_RETRY_POLICY_V2: Final = "FEATURE_AUTO_ASSIGN_RETRY_POLICY_V2"
 ENV_FLAG_PLANNER_CACHE: Final = "PLANNER_CACHE_ENABLED"
 
+IN_MEMORY: Final = "memory"
+SURVIVES_PROCESS: Final = "process"
+SURVIVES_POWER: Final = "power"
+DURABILITIES: Final = (IN_MEMORY, SURVIVES_PROCESS, SURVIVES_POWER)
+"""What ended spans survive before they are in the table, the weakest promise first."""
+
 _TRUE = frozenset({"1", "true", "t", "yes", "y", "on", "enabled"})
 _FALSE = frozenset({"0", "false", "f", "no", "n", "off", "disabled"})
 _TABLE = re.compile(r'(?:(?:"[^"%\x00]{1,63}"|[^\W\d][\w$]{0,62})\.)?(?:"[^"%\x00]{1,63}"|[^\W\d][\w$]{0,62})')
@@ -52,6 +58,11 @@ def _positive(value: float) -> None:
 def _not_negative(value: float) -> None:
     if not 0 <= value <= MOST_SECONDS:
         raise ValueError("must be a finite number, zero or more")
+
+
+def _durability(value: str) -> None:
+    if value not in DURABILITIES:
+        raise ValueError(f"must be one of {', '.join(DURABILITIES)}")
 
 
 def _table_name(value: str) -> None:
@@ -108,6 +119,11 @@ class Settings:
         doc="A stage that takes longer is slow, unless its `traced_stage` names a threshold of its own.",
         check=_not_negative,
     )
+    job_starts_trace: bool = _setting(
+        False,
+        "OTEL_AUTO_ASSIGN_JOB_STARTS_TRACE",
+        doc="Each job begins a trace of its own, linked to what is current at its start and to the inline run before.",
+    )
     dsn: str = _setting(
         "",
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN",
@@ -145,8 +161,51 @@ class Settings:
         20_000,
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_BUFFER_SIZE",
         unit="spans",
-        doc="The most ended spans that wait in memory, while the database is away too. What comes beyond is dropped "
-        "and counted.",
+        doc="The most ended spans that wait in memory. While the database is away they move to disk; what comes beyond "
+        "both is dropped and counted.",
+        check=_positive,
+    )
+    durability: str = _setting(
+        IN_MEMORY,
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DURABILITY",
+        doc="What an ended span survives before its rows are in the table. `memory`: the end of the process and a "
+        "database that is away, for then rows go to disk, but not SIGKILL. `process`: SIGKILL, for each span is on "
+        "disk before its end returns. `power`: the machine's failure, too, for the disk is synced, some milliseconds "
+        "later.",
+        check=_durability,
+    )
+    power_wait: bool = _setting(
+        False,
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_POWER_WAIT",
+        doc="With `durability=power`, the end of a span waits until the disk is synced: up to some milliseconds each, "
+        "and a second at most.",
+    )
+    spool_directory: str = _setting(
+        "",
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_SPOOL_DIRECTORY",
+        doc="Where rows wait on disk; several processes may share it. Default: `otel-auto-assign` in "
+        "`$XDG_STATE_HOME`, else in `~/.local/state`.",
+    )
+    spool_bytes: int = _setting(
+        256 * 1024 * 1024,
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_SPOOL_BYTES",
+        unit="bytes",
+        doc="The most that may wait on disk for one database and table. When it is full the oldest is kept, and what "
+        "is new waits in memory. 0: nothing is kept on disk.",
+        check=_not_negative,
+    )
+    spool_age: float = _setting(
+        30 * 86_400.0,
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_SPOOL_AGE",
+        unit="s",
+        doc="What has waited longer on disk is dropped and counted.",
+        check=_positive,
+    )
+    catch_up_rate: float = _setting(
+        2_000.0,
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_CATCH_UP_RATE",
+        unit="spans/s",
+        doc="How fast what waited on disk is written, beside what is new, when the database is back.",
         check=_positive,
     )
     connect_timeout: float = _setting(
@@ -167,8 +226,15 @@ class Settings:
         5.0,
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_SHUTDOWN_TIMEOUT",
         unit="s",
-        doc="The longest that the end of the process waits for rows to be written.",
+        doc="The longest that the end of the process waits for rows to be written, however many processors and "
+        "exporters it has: one that is shut down within a second after others have used the time up has 50 ms left.",
         check=_not_negative,
+    )
+    reconcile_dsn: str = _setting(
+        "",
+        "OTEL_AUTO_ASSIGN_RECONCILE_DSN",
+        doc="The database as `otel-auto-assign reconcile` reaches it, if not by `dsn`: its role needs SELECT, too.",
+        secret=True,
     )
     email_event_type: str = _setting(
         "",
@@ -190,8 +256,9 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] | None = None, /, **overrides: Any) -> Settings:
         """Read the settings from ``environ`` (default: the process's); ``overrides`` come before it.
 
-        A variable that is empty counts as not set. A bad value is reported once by a warning in the log that names
-        the variable and the default taken; it raises nothing. A bad override raises ``ValueError``.
+        A variable that is empty counts as not set. A bad value is reported by a warning in the log that names the
+        variable and the default taken, once in a process, however many of its parts read it; it raises nothing.
+        A bad override raises ``ValueError``.
         """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
@@ -205,11 +272,18 @@ class Settings:
                 value = _parsed(environ[variable], _types()[spec.name])
                 values[spec.name] = _checked(value, _types()[spec.name], spec.metadata["check"])
             except ValueError as error:
+                if (variable, environ[variable]) in _reported:
+                    continue
+                _reported.add((variable, environ[variable]))
                 shown = "its value" if not spec.repr else repr(environ[variable][:80])
                 _log.warning(
                     "environment variable %s: %s is not usable (%s); using %r", variable, shown, error, spec.default
                 )
         return cls(**values, **overrides)
+
+
+_reported: Final[set[tuple[str, str]]] = set()
+"""Bad values of the environment that the log has been told of: instrumentation, processor and exporter all read it."""
 
 
 def _types() -> dict[str, type]:

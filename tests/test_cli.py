@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 from typer.testing import CliRunner, Result
 
 from otel_auto_assign import __version__
 from otel_auto_assign.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DSN = "postgresql://ann:geheim@db.example/app"
 
@@ -26,7 +34,7 @@ def test_help_names_the_exit_codes() -> None:
     """What the exit code means is in the help."""
     done = run("--help")
     assert done.exit_code == 0
-    assert "Exit codes: 0 done; 2 wrong usage" in done.output
+    assert "Exit codes: 0 done, all is well; 2 wrong usage" in done.output
 
 
 @pytest.mark.parametrize("arguments", [("nonsense",), ("settings", "--nonsense"), ()])
@@ -62,3 +70,55 @@ def test_a_bad_value_is_reported_and_its_default_shown(caplog: pytest.LogCapture
     assert done.exit_code == 0
     assert "batch_size         500" in done.stdout
     assert "'-3' is not usable" in caplog.text
+
+
+@pytest.mark.parametrize("module", ["scipy", "scipy.stats", "psycopg"])
+def test_a_missing_extra_is_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that needs what is not installed says how to install it."""
+
+    def needs() -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    done = run_with(monkeypatch, needs)
+    assert done.exit_code == 2
+    assert f"needs {module}: pip install 'otel-auto-assign[" in done.stderr
+
+
+def test_a_crash_has_a_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody foresaw exits with 40, never with 1, and shows where it happened."""
+
+    def crash() -> None:
+        raise ZeroDivisionError
+
+    done = run_with(monkeypatch, crash)
+    assert done.exit_code == 40
+    assert "ZeroDivisionError" in done.stderr
+    assert "please report it" in done.stderr
+
+
+def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the system says of a file is one sentence with the file's name."""
+
+    def read() -> None:
+        (tmp_path / "plan.toml").read_text()
+
+    done = run_with(monkeypatch, read)
+    assert (done.exit_code, done.stderr) == (
+        40,
+        f"otel-auto-assign: No such file or directory: {tmp_path}/plan.toml\n",
+    )
+
+
+def test_output_that_cannot_be_written_is_said() -> None:
+    """A full disk under the output is one sentence and exit code 40, not a traceback."""
+    command = [sys.executable, "-m", "otel_auto_assign.cli", "settings"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (40, "otel-auto-assign: No space left on device\n")
+
+
+def run_with(monkeypatch: pytest.MonkeyPatch, command: Callable[[], None]) -> Result:
+    """Run a command of the test's own."""
+    monkeypatch.setattr(app, "registered_commands", list(app.registered_commands))
+    app.command(name="of-the-test")(command)
+    return run("of-the-test")

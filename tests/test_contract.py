@@ -61,6 +61,7 @@ ATTRIBUTES: Final = sorted(
     for name, value in vars(semconv).items()
     if isinstance(value, str)
     and value.startswith("auto_assign.")
+    and name != "OWN_PREFIX"
     and not name.startswith(("SPAN_", "EVENT_", "METRIC_"))
 )
 NOTHING_KNOWN: Final = Facts(foreign("", None))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import selectors
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from observability_events import wire
 from observability_events.failures import DeadlineError
+from otel_auto_assign.values import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -23,8 +26,10 @@ if TYPE_CHECKING:
 APPLICATION_NAME: Final = "otel-auto-assign"
 CANCEL_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.05  # how long a wait for the server may overlook that its deadline was moved
+TOLD_CHARACTERS: Final = 1000  # an error with our remedy
 _SCHEMES: Final = ("postgresql://", "postgres://")
 _SECRETS: Final = ("password", "sslpassword")
+_SPELLED: Final = re.compile(r"(?:^postgres(?:ql)?://[^/?#@:]*:|[?&](?:ssl)?password=)([^@&]+)")
 
 Result = TypeVar("Result")
 
@@ -93,21 +98,25 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 pass
 
 
-def connect(settings: Settings) -> Connection:
-    """Connect as ``settings`` say.
+def connect(settings: Settings, application_name: str = APPLICATION_NAME) -> Connection:
+    """Connect as ``settings`` say, known to the server by ``application_name``.
 
     Nothing is set in the session and no ``options`` are sent: through a pooler they would reach other clients.
-    Connections through psycopg's default settings may differ in their encoding, hence the explicit one.
+    Connections through psycopg's default settings may differ in their encoding, hence the explicit one. What the host's
+    instrumentation has put around ``connect`` is gone round: its statements are not ours to trace, and where it is
+    taken off again `connect` no longer gives a connection of our class, but one without a deadline.
 
     Raises:
         psycopg.Error: without a SQLSTATE, whatever the cause is.
     """
-    connection = Connection.connect(
+    plain = getattr(psycopg.Connection.connect, "__func__", None)  # through any wrapper, and through what is left of it
+    make: Callable[..., Connection] = Connection.connect if plain is None else partial(plain, Connection)
+    connection = make(
         settings.dsn,
         autocommit=True,
         prepare_threshold=None,  # poolers in transaction mode lose prepared statements
         connect_timeout=max(2, math.ceil(settings.connect_timeout)),  # libpq knows whole seconds, two at least
-        application_name=APPLICATION_NAME,
+        application_name=application_name,
         client_encoding="UTF8",
     )
     for kind, dumper in wire.DUMPERS.items():
@@ -138,17 +147,23 @@ def dsn_problem(dsn: str) -> str | None:
 
 
 def told(error: BaseException, dsn: str) -> str:
-    """Give the text of ``error`` on one line, without what is secret in ``dsn``.
+    """Give the text of ``error`` on one line, without what is secret in ``dsn``, e-mail addresses and phone numbers.
 
-    Of the server's messages only the first line: the details that follow quote the failing row.
+    Of the server's messages only the first line: the details that follow quote the failing row. What a trigger of the
+    host's raises may name a person in the first line, too.
     """
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         text = f"{error.diag.message_primary} (SQLSTATE {error.sqlstate})"
     else:
         text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
-    for secret in _secrets(dsn):
+    return without_secrets(text, dsn)
+
+
+def without_secrets(text: str, dsn: str) -> str:
+    """Give ``text`` without what is secret in ``dsn``, and without ``dsn`` itself."""
+    for secret in sorted(_secrets(dsn), key=len, reverse=True):  # the whole before its parts, or it is not found
         text = text.replace(secret, "…")
-    return text
+    return scrub(text, TOLD_CHARACTERS)
 
 
 def _secrets(dsn: str) -> set[str]:
@@ -157,4 +172,5 @@ def _secrets(dsn: str) -> set[str]:
     except psycopg.Error:
         return {dsn}
     values = {str(parsed[name]) for name in _SECRETS if parsed.get(name)} | {os.environ.get("PGPASSWORD", "")}
-    return {form for value in values if value for form in (value, unquote(value), dsn)}
+    spelled = set(_SPELLED.findall(dsn))  # what a URI says of a password, however much of it is percent-encoded
+    return {form for value in values | spelled if value for form in (value, unquote(value), quote(value, safe=""), dsn)}

@@ -13,12 +13,14 @@ next. The rows in hand are groups, written one statement each::
       │                                └ else: suspect, until any other row is committed: refused
       └──────(later)───── set aside, suspects; and with three suspects in a batch, all that is left of it
 
-A suspect is not refused at once, for it may be the table that refuses everything; new rows go on being tried, so that
-bad rows cannot stop good ones.
+A suspect is not refused at once, for it may be the table that refuses everything; or everything of a kind, which is the
+columns that are filled: that one was made NOT NULL is no fault of the rows without it. New rows go on being tried, so
+that bad rows cannot stop good ones.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import OrderedDict, deque
@@ -28,7 +30,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import psycopg
 
 from observability_events import wire
-from observability_events.failures import Action, TableUnfitError, action
+from observability_events.complaints import Complaint
+from observability_events.failures import Action, LostError, TableUnfitError, action
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
 
@@ -52,6 +55,7 @@ BLOCKED_RETRY_SECONDS: Final = 1.0
 DANGLING_REMEMBERED: Final = 10_000
 DANGLING_SECONDS: Final = 30.0  # a booking may be committed after its first row was made
 REFUSED: Final = "refused"
+_OF_COLUMNS: Final = ("23502", "23514")  # NOT NULL and CHECK: what they refuse may be all rows without a booking
 NOT_ENCODABLE: Final = "not encodable"  # in the place of an SQLSTATE: the database has never seen the row
 
 
@@ -65,7 +69,12 @@ class Writer(Protocol):
     meanwhile: Callable[[], bool]
 
     def insert(self, rows: Sequence[EncodedRow], /) -> int:
-        """Write ``rows``; give how many were not there before."""
+        """Write ``rows``; give how many were not there before.
+
+        Raises:
+            LostError: if some can never be written, and waiting will not help.
+            Exception: of another kind, after which it is known that none was written, or ids make trying again safe.
+        """
 
     def dangling(self, error: BaseException, /) -> str | None:
         """Give the column that ``error`` blames for referencing nothing."""
@@ -84,6 +93,13 @@ def nothing_refused(row: Row, sqlstate: str) -> None:
     """Forget a refused row: what is done with it until somebody wants it."""
 
 
+def nothing_timed(seconds: float) -> None:
+    """Forget how long a batch took: what is done with it until somebody wants it."""
+
+
+_Kind = tuple[bool, ...]
+
+
 @dataclass(slots=True)
 class _Group:
     rows: list[EncodedRow]
@@ -95,12 +111,14 @@ class _Trial:
     """What a batch and its halves have in common.
 
     Attributes:
-        proven: Whether one of them was committed.
+        began: When it came in hand.
+        proven: The kinds of those that were committed.
         suspects: How many became suspects.
         again: Whether it is tried again what was suspect before.
     """
 
-    proven: bool = False
+    began: float
+    proven: set[_Kind] = field(default_factory=set)
     suspects: int = 0
     again: bool = False
 
@@ -113,6 +131,8 @@ class Delivery:
         writer: Writes a group.
         ledger: Told what becomes of each row.
         on_refused: Gets each row that the database will never take, with its SQLSTATE; what it raises is swallowed.
+        on_operation: Told how many seconds a batch, or a part of one, was in hand until it was committed; it must not
+            raise.
         clock: Seconds, monotonic.
         chance: A number in [0, 1) for the jitter.
     """
@@ -120,24 +140,36 @@ class Delivery:
     writer: Writer
     ledger: Ledger
     on_refused: Callable[[Row, str], None] = nothing_refused
+    on_operation: Callable[[float], None] = nothing_timed
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
     _groups: deque[_Group] = field(default_factory=deque)
     _blocked: list[EncodedRow] = field(default_factory=list)
     _suspects: list[tuple[EncodedRow, str]] = field(default_factory=list)
-    _took_rows: bool = False
+    _taken: set[_Kind] = field(default_factory=set)
     _retry_at: float = 0.0
     _dangling: OrderedDict[tuple[str, UUID], float] = field(default_factory=OrderedDict)
     _failures: int = 0
     _doubts: int = 0
     _lock_failures: int = 0
-    _complaint: str = ""
+    _complaint: Complaint = field(init=False)
     _sqlstates_logged: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Begin without a complaint."""
+        self._complaint = Complaint(_log, "rows are being written again", clock=self.clock)
 
     @property
     def busy(self) -> bool:
         """Whether `step` has something to do now."""
         return bool(self._groups) or (self._parked > 0 and self.clock() >= self._retry_at)
+
+    @property
+    def rest_seconds(self) -> float:
+        """How long `step` has nothing to do, unless further rows are given."""
+        if self._groups:
+            return 0.0
+        return max(0.0, self._retry_at - self.clock()) if self._parked else math.inf
 
     @property
     def waiting(self) -> bool:
@@ -170,7 +202,7 @@ class Delivery:
 
     def add(self, rows: list[EncodedRow]) -> None:
         """Take ``rows`` to be written together."""
-        self._groups.append(_Group(rows, _Trial()))
+        self._groups.append(_Group(rows, _Trial(self.clock())))
 
     def step(self) -> float:
         """Try to write one group; give the seconds to wait before the next step."""
@@ -181,25 +213,27 @@ class Delivery:
             group.rows = [self._without_dangling(row) for row in group.rows]
         try:
             inserted = self.writer.insert(group.rows)
+        except LostError as lost:
+            self._groups.popleft()
+            self.ledger.committed(len(group.rows) - lost.rows, already_present=0)
+            self.ledger.dropped(lost.reason, lost.rows)
+            return 0.0
         except Exception as error:
             return self._failed(group, error)
         self._groups.popleft()
         self.ledger.committed(len(group.rows), already_present=len(group.rows) - inserted)
-        group.trial.proven = self._took_rows = True
+        self.on_operation(self.clock() - group.trial.began)
+        kinds = {_kind(row) for row in group.rows}
+        group.trial.proven |= kinds
+        self._taken |= kinds
         self._failures = self._doubts = self._lock_failures = 0
-        suspects, self._suspects = self._suspects, []  # another row was committed: the fault is theirs
-        for row, sqlstate in suspects:
-            self._refuse(row.row, sqlstate)
-        if self._complaint:
-            _log.info("rows are being written again")
-            self._complaint = ""
+        self._refuse_suspects(kinds)  # others like them were committed: the fault is theirs
+        self._complaint.over()
         return 0.0
 
     def finish(self) -> None:
-        """Refuse the suspects of a table that has taken other rows; of one that took none, it is the table's fault."""
-        suspects, self._suspects = (self._suspects, []) if self._took_rows else ([], self._suspects)
-        for row, sqlstate in suspects:
-            self._refuse(row.row, sqlstate)
+        """Refuse the suspects of whose kind the table has taken others; if it took none, it is the table's fault."""
+        self._refuse_suspects(self._taken)
 
     def hasten(self) -> None:
         """Try what is parked at the next step, not later."""
@@ -233,7 +267,7 @@ class Delivery:
             return 0.0
         self._groups.popleft()
         sqlstate = (error.sqlstate if isinstance(error, psycopg.Error) else None) or type(error).__name__
-        if group.trial.proven:
+        if _proves(group.trial.proven, row, sqlstate):
             self._refuse(row.row, sqlstate)
             return 0.0
         self._suspects.append((row, sqlstate))
@@ -244,8 +278,8 @@ class Delivery:
             self._park(self._back_off(f"refused by the table: {self.writer.told(error)}"))
         if group.trial.suspects >= SUSPECTS:
             self.writer.disconnect()  # what the table looked like may be out of date
-            self._set_aside(group.trial)
-            self._park(self._back_off(f"every row is refused: {self.writer.told(error)}"))
+            self._set_aside(group.trial, _kind(row) if sqlstate in _OF_COLUMNS else None)
+            self._park(self._back_off(f"every such row is refused: {self.writer.told(error)}"))
         return 0.0
 
     def _split(self, group: _Group, error: Exception) -> float:
@@ -262,7 +296,8 @@ class Delivery:
         return 0.0
 
     def _halve(self, group: _Group) -> None:
-        rows = sorted(group.rows, key=_booking)  # what fails alike stays together
+        # What fails alike stays together; but of what is tried again those come first that were not tried before.
+        rows = group.rows if group.trial.again else sorted(group.rows, key=_booking)
         middle = len(rows) // 2
         self._groups[0] = _Group(rows[:middle], group.trial)
         self._groups.insert(1, _Group(rows[middle:], group.trial))
@@ -270,28 +305,38 @@ class Delivery:
     def _park(self, seconds: float) -> None:
         self._retry_at = self.clock() + seconds
 
-    def _set_aside(self, trial: _Trial) -> None:
+    def _set_aside(self, trial: _Trial, kind: _Kind | None) -> None:
+        """Set aside what is left of a trial; with ``kind``, rows of that kind alone, and the others go on."""
         groups, self._groups = self._groups, deque()
         for group in groups:
-            if group.trial is trial:
-                self._blocked += group.rows
-            else:
+            left = [row for row in group.rows if group.trial is not trial or kind not in (None, _kind(row))]
+            if len(left) == len(group.rows):
                 self._groups.append(group)
+                continue
+            self._blocked += [row for row in group.rows if kind in (None, _kind(row))]
+            if left:
+                self._groups.append(_Group(left, _Trial(group.trial.began)))
 
     def _unpark(self) -> None:
         """Put what is parked in hand again, the suspects last: three others are tried first each time."""
         rows = self._blocked + [row for row, _ in self._suspects]
         self._blocked, self._suspects = [], []
         if rows:
-            self._groups.append(_Group(rows, _Trial(again=True)))
+            self._groups.append(_Group(rows, _Trial(self.clock(), again=True)))
 
     def _back_off(self, text: str) -> float:
-        if text != self._complaint:
-            self._complaint = text
-            _log.warning("rows cannot be written now and wait: %s", text)
+        self._complaint.trouble(f"rows cannot be written now and wait: {text}")
         self._failures += 1
         most = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 32))
         return max(most * self.chance(), 0.01)
+
+    def _refuse_suspects(self, kinds: set[_Kind]) -> None:
+        suspects, self._suspects = self._suspects, []
+        for row, sqlstate in suspects:
+            if _proves(kinds, row, sqlstate):
+                self._refuse(row.row, sqlstate)
+            else:
+                self._suspects.append((row, sqlstate))
 
     def _refuse(self, row: Row, sqlstate: str) -> None:
         self.ledger.dropped(REFUSED, 1)
@@ -314,6 +359,17 @@ class Delivery:
             if reference is not None and self._dangling.get((column, reference), 0.0) > self.clock():
                 row = wire.without(row, column)
         return row
+
+
+def _proves(kinds: set[_Kind], row: EncodedRow, sqlstate: str) -> bool:
+    """Say whether rows of these kinds, which were committed, prove that ``row`` is at fault and not the table."""
+    return bool(kinds) if sqlstate not in _OF_COLUMNS else _kind(row) in kinds
+
+
+def _kind(row: EncodedRow) -> _Kind:
+    """Give which of the columns that may be empty are filled; what was emptied here, as dangling, counts as filled."""
+    context = row.row.context
+    return tuple(getattr(row.row, column) is not None or kept in context for column, kept in wire.REFERENCES.items())
 
 
 def _booking(row: EncodedRow) -> str:

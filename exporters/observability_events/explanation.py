@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from observability_events.catalogue import CATALOGUE
-from observability_events.conditions import SOURCES, SPAN_ROWS, Condition
+from observability_events.conditions import SLOW, SOURCES, SPAN_ROWS, Condition
 from observability_events.facts import Facts
 from otel_auto_assign import semconv
 
@@ -14,6 +14,8 @@ NOT_RECORDED: Final = (
     "nobody records this span: there is no SDK, or its sampler dropped it (AutoAssignSampler records ours all the same)"
 )
 NOT_ENDED: Final = "it has not ended: rows are made at its end, and this is what it would give now"
+STILL_RUNS: Final = "it still runs: nobody knows yet how long it takes"
+WITHOUT_IDS: Final = "it has no context, and so no ids: no row can be made of it"
 NOT_SAMPLED: Final = "it is not sampled: ObservabilityEventsProcessor makes its rows, an exporter never sees it"
 WITHOUT_JOB: Final = (
     f"it says that it is of the job flow, but without {semconv.JOB_ID} no reader could find the job: taken as direct"
@@ -70,6 +72,9 @@ def explain(span: Any) -> Explanation:
     Args:
         span: An SDK's span, ended or not, or whatever else rows can be made from.
 
+    Raises:
+        TypeError: If it is no span at all.
+
     >>> from opentelemetry.sdk.trace import TracerProvider
     >>> span = TracerProvider().get_tracer("bookings").start_span("auto_assign.attempt")
     >>> span.end()
@@ -80,24 +85,33 @@ def explain(span: Any) -> Explanation:
       no    auto_assign.inline_timeout_adjustment: only spans of the job flow give it
     """
     name = getattr(span, "name", None)
-    if name is None:
+    if name is None and hasattr(span, "get_span_context"):
         return Explanation("a span without a name", (NOT_RECORDED,))
+    if not isinstance(name, str):
+        raise TypeError(f"explain() takes a span, not {type(span).__name__}: {span!r:.80}")
     if name not in SPAN_ROWS:
         ours = ", ".join(SPAN_ROWS)
         return Explanation(name, (f"gives no row: it is none of {ours}",))
+    if span.context is None:
+        return Explanation(name, (WITHOUT_IDS,))
     facts = Facts(span)
-    verdicts = tuple(_verdict(event_type, conditions, facts) for event_type, conditions in SPAN_ROWS[name])
+    runs = span.end_time is None
+    verdicts = tuple(_verdict(event_type, conditions, facts, runs=runs) for event_type, conditions in SPAN_ROWS[name])
     if name == semconv.SPAN_JOB:
         verdicts = (STARTED, *verdicts)
     return Explanation(f"{name} {facts.span_id}", _remarks(span, facts, sum(v.given for v in verdicts)), verdicts)
 
 
-def _verdict(event_type: str, conditions: tuple[Condition, ...], f: Facts) -> Verdict:
+def _verdict(event_type: str, conditions: tuple[Condition, ...], f: Facts, *, runs: bool) -> Verdict:
     source = CATALOGUE[event_type].source
     if source is not None and source != SOURCES[f.flow]:
         wanted = next(flow for flow, its in SOURCES.items() if its == source)
         return Verdict(event_type, given=False, because=(f"only spans of the {wanted} flow give it",))
-    missing = tuple(condition.no.format(f=f) for condition in conditions if not condition.holds(f))
+    missing = tuple(
+        STILL_RUNS if runs and condition is SLOW else condition.no.format(f=f)
+        for condition in conditions
+        if not condition.holds(f)
+    )
     if missing:
         return Verdict(event_type, given=False, because=missing)
     holding = tuple(condition.yes.format(f=f) for condition in conditions)

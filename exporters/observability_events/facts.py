@@ -175,10 +175,13 @@ def _word(text: str) -> str | None:
 
 
 def _times(start: object, end: object) -> tuple[int, int]:
-    """Give start and end; where one is missing, or a clock has stepped back, no time has passed."""
-    if type(start) is int and type(end) is int and 0 <= start <= end <= _INT64_MAX:  # of nearly every span
+    """Give start and end; where one is missing, or a clock has stepped back, no time has passed.
+
+    Zero is as good as missing: OTLP has no other way to say so.
+    """
+    if type(start) is int and type(end) is int and 0 < start <= end <= _INT64_MAX:  # of nearly every span
         return start, end
-    start_ns, end_ns = safe_int(start), safe_int(end)
+    start_ns, end_ns = safe_int(start) or None, safe_int(end)
     if start_ns is None:
         start_ns = end_ns or 0
     return start_ns, start_ns if end_ns is None or end_ns < start_ns else end_ns

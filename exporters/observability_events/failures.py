@@ -57,6 +57,24 @@ class DeadlineError(psycopg.OperationalError):
     """A statement was given up by this side; whether it was committed is not known."""
 
 
+class LostError(Exception):
+    """The last ``rows`` of a batch can never be written, those before them are; ``reason`` is what is counted."""
+
+    def __init__(self, reason: str, rows: int) -> None:
+        super().__init__(reason, rows)
+        self.reason = reason
+        self.rows = rows
+
+
+def refused_by_policy(error: BaseException) -> bool:
+    """Say whether row security refused the row: a policy is against it, no privilege is missing."""
+    return (
+        isinstance(error, psycopg.Error)
+        and error.sqlstate == "42501"
+        and error.diag.source_function == "ExecWithCheckOptions"
+    )
+
+
 def action(error: BaseException) -> Action:
     """Tell what the rows of a statement that failed with ``error`` ask for."""
     if isinstance(error, TableUnfitError):
@@ -67,7 +85,7 @@ def action(error: BaseException) -> Action:
     if state is None:
         return Action.ISOLATE if isinstance(error, psycopg.DataError) else Action.RECONNECT
     place = error.diag.source_function or ""
-    if state == "42501" and place == "ExecWithCheckOptions":  # a policy refuses this row; no privilege is missing
+    if refused_by_policy(error):
         return Action.ISOLATE
     if state == "23514" and place == "ExecFindPartition":  # no CHECK refuses this row; a partition is missing
         return Action.HOLD

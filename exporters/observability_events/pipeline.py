@@ -26,12 +26,14 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from observability_events.accounts import Accounts, Ledger
 from observability_events.bell import Bell
+from observability_events.complaints import Complaint
 from observability_events.connection import dsn_problem
 from observability_events.console import ConsoleWriter
 from observability_events.delivery import Delivery, Writer, nothing_refused
-from observability_events.ending import Ending
+from observability_events.ending import CallersThread, Ending
 from observability_events.making import Maker
 from observability_events.postgres import PostgresWriter
+from observability_events.telemetry import Reading, Telemetry
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
 from otel_auto_assign.settings import Settings
@@ -39,6 +41,7 @@ from otel_auto_assign.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk.trace import ReadableSpan
 
     from observability_events.making import Make
@@ -67,6 +70,7 @@ class Pipeline:
         writer: Makes the writer, once in each process; by default one for PostgreSQL, or with ``settings.console`` one
             that prints.
         on_refused: Called by the writer thread with each row that the database will never take and its SQLSTATE.
+        meter_provider: Gets the metrics of the pipeline itself; by default the global one.
 
     Without a usable DSN it says so once in the log and drops what it is given, unless it is to print it.
     """
@@ -77,6 +81,7 @@ class Pipeline:
         *,
         writer: Callable[[Settings], Writer] | None = None,
         on_refused: Callable[[Row, str], None] = nothing_refused,
+        meter_provider: MeterProvider | None = None,
     ) -> None:
         self._settings = settings
         self._new_writer = writer or (ConsoleWriter if settings.console else PostgresWriter)
@@ -84,7 +89,9 @@ class Pipeline:
         self._batch = settings.batch_size
         self._limit = settings.buffer_size
         self._refusing = None if settings.console else _no_dsn(settings)
+        self._telemetry = Telemetry(self, meter_provider)
         self._begin()
+        self._telemetry.begin()
         _live.add(self)
 
     def _begin(self) -> None:
@@ -93,14 +100,16 @@ class Pipeline:
         self._ledger = Ledger()
         self._settled_changed = threading.Condition(self._ledger.lock)
         self._settled = 0
-        self._full_logged = False
+        self._fullness = Complaint(_log, "the buffer has room again")
         self._work = Bell()  # a batch has come together
         self._urgent = Bell()  # somebody waits in flush() or shutdown(): no batching, no back-off
         self._stop_at: float | None = None
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._writer = self._new_writer(self._settings)
-        self._delivery = Delivery(self._writer, self._ledger, on_refused=self._on_refused)
+        self._delivery = Delivery(
+            self._writer, self._ledger, on_refused=self._on_refused, on_operation=self._telemetry.operation
+        )
         self._maker = Maker(self._buffer, self._ledger, self._delivery.encoded, self._batch)
         self._writer.meanwhile = self._maker.work
 
@@ -131,6 +140,13 @@ class Pipeline:
         with self._ledger.lock:
             return self._ledger.accounts(len(self._buffer))
 
+    def reading(self) -> Reading:
+        """Give what the pipeline's metrics show."""
+        with self._ledger.lock:
+            queued = len(self._buffer)
+            accounts = self._ledger.accounts(queued)
+            return Reading(accounts=accounts, queued=queued, capacity=self._limit, taken=self._maker.taken)
+
     def flush(self, timeout: float) -> bool:
         """Write what was accepted before the call; give whether all of it was settled within ``timeout`` seconds.
 
@@ -155,7 +171,7 @@ class Pipeline:
             if self._refusing == SHUTDOWN:
                 return
             self._refusing = SHUTDOWN
-            thread = self._thread
+            thread = self._thread or (CallersThread(self._run) if self._buffer else None)
         if thread is not None:
             if timeout is None:
                 for pipeline in list(_live):
@@ -166,7 +182,7 @@ class Pipeline:
                 self._end(thread, timeout)
         self._leave_behind()
 
-    def _end(self, thread: threading.Thread, timeout: float) -> None:
+    def _end(self, thread: threading.Thread | CallersThread, timeout: float) -> None:
         self._stop_at = time.monotonic() + timeout
         self._hurry()
         thread.join(timeout)
@@ -188,10 +204,13 @@ class Pipeline:
         thread = threading.Thread(target=self._run, name="otel-auto-assign-writer", daemon=True)
         try:
             thread.start()
+        except RuntimeError:  # the process ends, or has too many: what waits is for the next span's try, or `shutdown`
+            self._starting.release()
         except BaseException:
             self._starting.release()
             raise
-        self._thread = thread
+        else:
+            self._thread = thread
 
     def _hurry(self) -> None:
         self._urgent.ring()
@@ -233,7 +252,7 @@ class Pipeline:
     def _round(self) -> None:
         """Wait for work; make the rows of what has come until now, and write them."""
         if self._stop_at is None and len(self._buffer) < self._batch:
-            self._work.wait(self._settings.schedule_delay)
+            self._work.wait(min(self._settings.schedule_delay, self._delivery.rest_seconds))
         if self._delivery.full or (self._stop_at is not None and not self._buffer and not self._delivery.busy):
             self._pause(PARKED_PAUSE_SECONDS)  # for rows set aside; the host may let go of its locks
         if self._urgent.heard():
@@ -267,11 +286,12 @@ class Pipeline:
                 self._settled = self._maker.taken - self._maker.ahead
                 self._settled_changed.notify_all()
             waiting = len(self._buffer)
-        if waiting >= self._limit and not self._full_logged:
-            self._full_logged = True
-            _log.warning("the buffer is full (%d spans): what comes beyond it is dropped and counted", self._limit)
+        if waiting >= self._limit:
+            self._fullness.trouble(
+                f"the buffer is full ({self._limit} spans): what comes beyond it is dropped and counted"
+            )
         elif waiting < self._limit / 2:
-            self._full_logged = False
+            self._fullness.over()
 
 
 def _no_dsn(settings: Settings) -> str | None:

@@ -9,16 +9,20 @@ import psycopg
 
 from observability_events import connection as connections
 from observability_events import wire
-from observability_events.failures import DeadlineError
-from observability_events.probe import Shape, insert_statement, probe
+from observability_events.failures import DeadlineError, refused_by_policy
+from observability_events.probe import policy, probe, say
+from observability_events.statement import insert_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from observability_events.findings import Finding
+    from observability_events.probe import Shape
     from observability_events.wire import EncodedRow
     from otel_auto_assign.settings import Settings
 
 _FOREIGN_KEY_VIOLATION: Final = "23503"
+LOOK_AGAIN_SECONDS: Final = 60.0  # at a table of which a column is left out: a GRANT may have come since
 
 
 class PostgresWriter:
@@ -38,6 +42,8 @@ class PostgresWriter:
         self._connection: connections.Connection | None = None
         self._shape: Shape | None = None
         self._statement: bytes | None = None
+        self._looked_at = 0.0
+        self._remarks: Sequence[Finding] = ()
         self._aborted = False
 
     def insert(self, rows: Sequence[EncodedRow]) -> int:
@@ -49,12 +55,22 @@ class PostgresWriter:
             DeadlineError: if ``settings.statement_timeout`` passed, or `abort` was called.
         """
         connection = self._connected()
-        if self._shape is None or self._statement is None:
+        shape, statement = self._known(connection)
+        for column in wire.REFERENCES.keys() - shape.types.keys():
+            rows = [wire.without(row, column) if getattr(row.row, column) is not None else row for row in rows]
+        return connection.execute(statement, wire.arrays(shape.types, rows)).rowcount
+
+    def _known(self, connection: connections.Connection) -> tuple[Shape, bytes]:
+        """Give what the table looks like, asked when it is not known, and what writes into it."""
+        now = time.monotonic()
+        old = self._shape is not None and not self._shape.whole and now >= self._looked_at + LOOK_AGAIN_SECONDS
+        if self._shape is None or self._statement is None or old:
+            self._looked_at = now
             self._shape = probe(connection, self._settings.table)
             self._statement = insert_statement(self._shape).as_bytes(connection)
-        for column in wire.REFERENCES.keys() - self._shape.types.keys():
-            rows = [wire.without(row, column) if getattr(row.row, column) is not None else row for row in rows]
-        return connection.execute(self._statement, wire.arrays(self._shape.types, rows)).rowcount
+            say([remark for remark in self._shape.remarks if remark not in self._remarks])
+            self._remarks = self._shape.remarks
+        return self._shape, self._statement
 
     def dangling(self, error: BaseException) -> str | None:
         """Give the column of ours that ``error`` blames for referencing what does not exist."""
@@ -63,8 +79,14 @@ class PostgresWriter:
         return self._shape.constraints.get(error.diag.constraint_name or "")
 
     def told(self, error: BaseException) -> str:
-        """Give the text of ``error`` on one line, without secrets, with the table it is about."""
+        """Give the text of ``error`` on one line, without secrets, with the table it is about.
+
+        What the policies of the table refuse is told with the role and a policy that would let it in.
+        """
         text = connections.told(error, self._settings.dsn)
+        shape = self._shape
+        if shape is not None and refused_by_policy(error):
+            text += f", as role {shape.role}: let it in by a policy such as {policy(shape.full, shape.role)}"
         return text if self._settings.table in text else f"{text} (table {self._settings.table})"
 
     def disconnect(self) -> None:

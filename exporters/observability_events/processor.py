@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from observability_events.pipeline import Pipeline
-from observability_events.rows import Row, rows_of, started_row
+from observability_events.rows import rows_of, started_rows
 from otel_auto_assign import _guard, semconv
 from otel_auto_assign._guard import SafeLog
 from otel_auto_assign.settings import Settings
@@ -55,7 +55,7 @@ class ObservabilityEventsProcessor(SpanProcessor):
             if span.name == _JOB:
                 if not self._limits_seen:
                     self._look_at_limits(span)
-                self._accept(_started, _snapshot(span))
+                self._accept(started_rows, _snapshot(span))
         except Exception as error:
             _guard.swallowed("handing over the start of a job", error)
 
@@ -98,10 +98,6 @@ class ObservabilityEventsProcessor(SpanProcessor):
             self.pipeline.shutdown()
         except Exception as error:
             _guard.swallowed("shutting the rows' pipeline down", error)
-
-
-def _started(snapshot: ReadableSpan) -> list[Row]:
-    return [started_row(snapshot)]
 
 
 def _snapshot(span: Span) -> ReadableSpan:

@@ -19,7 +19,17 @@ from observability_events.facts import NS_PER_MS, EndedSpan, Facts
 from otel_auto_assign import semconv
 from otel_auto_assign.values import safe_id, safe_text
 
-__all__ = ["EndedSpan", "Row", "all_rows_of", "is_ours", "row_id", "rows_of", "started_row"]
+__all__ = [
+    "EndedSpan",
+    "Row",
+    "all_rows_of",
+    "deployment",
+    "is_ours",
+    "row_id",
+    "rows_of",
+    "started_row",
+    "started_rows",
+]
 
 SERVICE_UNKNOWN: Final = "unknown_service"  # OpenTelemetry's own default
 ENVIRONMENT_UNKNOWN: Final = "unknown"
@@ -108,6 +118,11 @@ def started_row(span: EndedSpan) -> Row:
     return _row(CATALOGUE[semconv.EVENT_STARTED], facts, shared)
 
 
+def started_rows(span: EndedSpan) -> list[Row]:
+    """Give the rows of a job's start: `started_row`, as the other functions that make rows do."""
+    return [started_row(span)]
+
+
 def all_rows_of(span: EndedSpan) -> list[Row]:
     """Give the rows of a span whose start nobody saw: behind a collector, or in an exporter."""
     rows = rows_of(span)
@@ -169,7 +184,7 @@ class _Shared:
             given.get(semconv.FLAG_PLANNER_CACHE) is True,
             source if type(source) is str and source in _FLAG_SOURCES else semconv.FLAGS_BY_DEFAULT,
         )
-        service, environment = _deployment(span.resource)
+        service, environment = deployment(span.resource)
         context: dict[str, Any] = {
             "trace_id": facts.trace_id,
             "span_id": facts.span_id,
@@ -219,18 +234,18 @@ def _uuid(text: str) -> uuid.UUID | None:
 _last_deployment: tuple[object, tuple[str, str]] = (None, (SERVICE_UNKNOWN, ENVIRONMENT_UNKNOWN))
 
 
-def _deployment(resource: Any) -> tuple[str, str]:
+def deployment(resource: Any) -> tuple[str, str]:
     """Give service and environment; a process's spans share one resource, so the last one read is remembered."""
     global _last_deployment  # noqa: PLW0603 - a cache of one
-    last, deployment = _last_deployment
+    last, known = _last_deployment
     if resource is None or resource is last:
-        return deployment if resource is last else (SERVICE_UNKNOWN, ENVIRONMENT_UNKNOWN)
+        return known if resource is last else (SERVICE_UNKNOWN, ENVIRONMENT_UNKNOWN)
     given = resource.attributes
-    deployment = (
+    known = (
         safe_text(given.get(semconv.SERVICE_NAME)) or SERVICE_UNKNOWN,
         safe_text(given.get(semconv.DEPLOYMENT_ENVIRONMENT_NAME))
         or safe_text(given.get(semconv.DEPLOYMENT_ENVIRONMENT))
         or ENVIRONMENT_UNKNOWN,
     )
-    _last_deployment = resource, deployment
-    return deployment
+    _last_deployment = resource, known
+    return known

@@ -6,10 +6,12 @@ import logging
 import uuid
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from observability_events import delivery as module
 from observability_events.accounts import Ledger
+from observability_events.complaints import LINES_AT_ONCE, SECONDS_A_LINE
 from observability_events.delivery import LOCK_FAILURES, Delivery
 from observability_events.postgres import PostgresWriter
 from tests.exporters.support import add_parent, count, locked, read, row, settings
@@ -27,6 +29,8 @@ class Run:
 
     def __init__(self, dsn: str) -> None:
         self.statements = 0
+        self.broken = ""
+        self.operations: list[float] = []
         self.time = 0.0
         self.refused: list[tuple[Row, str]] = []
         self.ledger = Ledger()
@@ -35,6 +39,7 @@ class Run:
             self,
             self.ledger,
             on_refused=lambda row, sqlstate: self.refused.append((row, sqlstate)),
+            on_operation=self.operations.append,
             clock=lambda: self.time,
             chance=lambda: 0.5,
         )
@@ -47,6 +52,8 @@ class Run:
     def insert(self, rows: Sequence[EncodedRow], /) -> int:
         """Count the statements."""
         self.statements += 1
+        if self.broken:
+            raise psycopg.OperationalError(self.broken)
         return self.writer.insert(rows)
 
     def give(self, *rows: Row) -> None:
@@ -175,7 +182,7 @@ def test_when_all_rows_fail_alike_they_are_held(conn: Connection, run: Run, capl
         run.go()
         run.time += 10
     assert run.books == (0, 20, 0)
-    assert caplog.text.count("every row is refused") == 1
+    assert caplog.text.count("every such row is refused") == 1
 
     conn.execute("DROP TRIGGER refuse ON observability_events")
     run.go()
@@ -310,3 +317,35 @@ def test_suspects_are_refused_at_the_end(conn: Connection, run: Run) -> None:
     run.go()
     run.delivery.finish()
     assert run.books == (1, 0, 2)
+
+
+@pytest.mark.usefixtures("events_table")
+def test_a_database_that_comes_and_goes_does_not_fill_the_log(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """An hour of failures every 72 seconds, each with a new text, is not a line each; the last line is true."""
+    caplog.set_level(logging.INFO, "observability_events")
+    for turn in range(50):
+        run.broken = f"server process {turn} has gone"
+        run.give(row())
+        run.go()
+        run.broken = ""
+        run.go()
+        run.time += 72
+    assert run.books == (50, 0, 0)
+    lines = [record.getMessage().partition(":")[0] for record in caplog.records]
+    assert set(lines) == {"rows cannot be written now and wait", "rows are being written again"}
+    assert len(lines) <= 2 * (LINES_AT_ONCE + 3600 / SECONDS_A_LINE + 1)
+    assert lines[-1] == "rows are being written again"
+
+
+@pytest.mark.usefixtures("events_table")
+def test_operations_are_timed(run: Run) -> None:
+    """A batch is timed from when it is in hand to its commit, waits included; each part of it that is."""
+    run.broken = "away"
+    run.give(row(), row())
+    waited = run.go()
+    run.broken = ""
+    run.go()
+    assert run.operations == [waited]
+    run.give(row(severity="notice"), row(), row(), row())
+    run.go()
+    assert run.operations[1:] == [0.0, 0.0]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import INVALID_SPAN
 
@@ -121,3 +121,27 @@ def test_a_job_flow_without_its_job_is_said() -> None:
     told = explain(QUOTE.span(JOB_ID=None))
     assert told.given == (semconv.EVENT_QUOTE,)
     assert "without auto_assign.job.id no reader could find the job" in str(told)
+
+
+def test_a_stage_that_still_runs_is_not_told_a_length() -> None:
+    """Until it ends nobody knows whether it is slow."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    attributes: dict[str, Any] = {semconv.FLOW: "job", semconv.JOB_ID: "0" * 16, semconv.STAGE_THRESHOLD_MS: 0.0}
+    span = provider.get_tracer("t").start_span(semconv.SPAN_STAGE, attributes=attributes)
+    assert explain(span).verdicts[0].because == ("it still runs: nobody knows yet how long it takes",)
+    span.end()
+    assert explain(span).given == (semconv.EVENT_STAGE_SLOW,)
+
+
+def test_a_span_without_a_context_is_said() -> None:
+    """One built by hand, without ids: no row, and why."""
+    assert str(explain(ReadableSpan(semconv.SPAN_QUOTE))) == (
+        "auto_assign.quote: it has no context, and so no ids: no row can be made of it"
+    )
+
+
+@pytest.mark.parametrize("no_span", [None, 5, "auto_assign.quote", ReadableSpan])
+def test_what_is_no_span_is_refused(no_span: object) -> None:
+    """In one sentence that says what was given."""
+    with pytest.raises(TypeError, match=rf"^explain\(\) takes a span, not {type(no_span).__name__}: "):
+        explain(no_span)

@@ -24,7 +24,7 @@ from observability_events.rows import Row, all_rows_of
 from observability_events.sink.otlp import OtlpSpan, spans_of
 from otel_auto_assign import Flags, semconv
 from otel_auto_assign.testing import Recording
-from tests.exporters.spans import EVERY, Recipe
+from tests.exporters.spans import EVERY, Recipe, foreign
 from tests.exporters.test_rows import CASES
 from tests.project.test_imports import GROUND
 from tests.test_contract import ATTRIBUTES
@@ -105,6 +105,13 @@ values = (
 def test_whatever_an_sdk_sends_is_the_same_by_wire(name: str, attributes: dict[str, Any], error: str | None) -> None:
     """Attributes of any type that OTLP has, and any status."""
     span = Recipe(name, attributes, error).span()
+    assert lines([row for there in by_wire(span) for row in all_rows_of(there)]) == lines(all_rows_of(span))
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 5_000_000_000), (5_000_000_000, 0), (0, 0)])
+def test_a_time_of_zero_is_the_same_by_wire(start: int, end: int) -> None:
+    """OTLP's zero is a time that is missing; so it is at home."""
+    span = foreign(semconv.SPAN_JOB, {}, start_time=start, end_time=end)
     assert lines([row for there in by_wire(span) for row in all_rows_of(there)]) == lines(all_rows_of(span))
 
 

@@ -205,10 +205,10 @@ def test_a_type_that_cannot_hold_our_values_is_named(
     found, remedy = said
     with pytest.raises(TableUnfitError) as caught:
         writer.write(row())
-    assert f"table {schema}.observability_events has columns of types that cannot hold our values: {found}. " in str(
+    assert f"table {schema}.observability_events has columns of types that cannot hold our values: {found}: " in str(
         caught.value
     )
-    assert f"ALTER TABLE {schema}.observability_events {remedy}, or set" in str(caught.value)
+    assert f"ALTER TABLE {schema}.observability_events {remedy}; or set" in str(caught.value)
     conn.execute(f"ALTER TABLE observability_events {remedy.replace('…', 'NULL')}".encode())
     assert writer.write(row()) == 1
 

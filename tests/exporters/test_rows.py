@@ -436,7 +436,10 @@ def test_the_same_span_gives_the_same_rows() -> None:
         assert all_rows_of(span) == all_rows_of(span)
 
 
-@pytest.mark.parametrize(("start", "end"), [(START_NS, START_NS - 5_000_000), (START_NS, None), (None, START_NS)])
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(START_NS, START_NS - 5_000_000), (START_NS, None), (None, START_NS), (0, START_NS), (START_NS, 0)],
+)
 def test_no_time_passes_backwards(start: int | None, end: int | None) -> None:
     """A clock that stepped back, or a time that is missing: a duration of zero, and never a row before its start."""
     started, *ended = all_rows_of(foreign(semconv.SPAN_JOB, {}, start_time=start, end_time=end))

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import inspect
 import logging
+import sys
+import weakref
+from collections import Counter
 from collections.abc import Iterator
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +26,7 @@ from otel_auto_assign import (
     traced_stage,
 )
 from otel_auto_assign._spans import NOWHERE, place_in
+from tests.instrumentation.kinds import Waits, drive
 from tests.instrumentation.test_job_rules import HOLD, NO_TABLES
 
 if TYPE_CHECKING:
@@ -211,6 +218,104 @@ def test_a_time_out_leaves_the_task_as_it_was(recorder: Recorder, timer: str) ->
 
     assert recorder.inline["inline.outcome"] == "timeout"
     assert recorder.one("quote")["flow"] == "direct"
+
+
+def test_two_coroutines_in_one_shared_context_keep_their_children(recorder: Recorder) -> None:
+    """Tasks that were given the same contextvars context take turns; each job has its own quotes, attempts, trace."""
+
+    async def main() -> None:
+        shared = copy_context()
+        tasks = [asyncio.create_task(job(), context=shared) for _ in range(2)]
+        tasks.append(asyncio.create_task(quote(HOLD), context=shared))
+        await asyncio.sleep(0)
+        assert shared.run(lambda: place_in(get_current())) is NOWHERE
+        await asyncio.gather(*tasks)
+        assert shared.run(lambda: place_in(get_current())) is NOWHERE
+
+    asyncio.run(main())
+
+    assert [seen.parent for seen in recorder.all("job")] == [None, None]
+    assert [seen["job.attempts_used"] for seen in recorder.all("job")] == [2, 2]
+    jobs = [f"{seen.id:016x}" for seen in recorder.all("job")]
+    assert Counter(seen["job.id"] for seen in recorder.all("quote")) == {jobs[0]: 2, jobs[1]: 2, None: 1}
+    assert {seen["nested"] for seen in recorder.all("quote")} == {None}
+
+
+def test_blocks_in_one_shared_context_take_each_other_s_children_but_end_as_ever(recorder: Recorder) -> None:
+    """A block cannot step aside while its coroutine waits: every run ends once, and nothing outlives the last."""
+
+    async def block(pauses: int) -> None:
+        async with traced_job():
+            for _ in range(pauses):
+                await asyncio.sleep(0)
+                await quote(HOLD)
+
+    async def main() -> None:
+        shared = copy_context()
+        await asyncio.gather(*(asyncio.create_task(block(pauses), context=shared) for pauses in (1, 3)))
+        assert shared.run(lambda: place_in(get_current())) is NOWHERE
+        await quote(HOLD)
+
+    asyncio.run(main())
+
+    assert recorder.events().count("auto_assign.summary") == len(recorder.all("job")) == 2
+    assert len(recorder.all("quote")) == 5
+    assert recorder.all("quote")[-1]["flow"] == "direct"
+
+
+def test_a_coroutine_driven_by_hand_leaves_the_context_between_steps(recorder: Recorder) -> None:
+    """Who drives it is not inside it; what is thrown in and what comes out are the very objects."""
+    thrown, kept = ValueError("thrown"), object()
+
+    @traced_job
+    async def driven() -> object:
+        await asyncio.sleep(0)
+        assert place_in(get_current()).run is not None
+        with pytest.raises(ValueError, match="thrown") as caught:
+            await asyncio.sleep(0)
+        assert caught.value is thrown
+        return kept
+
+    before = get_current()
+    coroutine = driven()
+    for _ in range(2):
+        coroutine.send(None)
+        assert get_current() is before
+    with pytest.raises(StopIteration) as stop:
+        coroutine.throw(thrown)
+    assert stop.value.value is kept
+    assert get_current() is before
+    assert recorder.job["job.result"] == "skipped"
+
+
+def test_a_cancelled_coroutine_does_not_keep_its_exception_in_a_cycle() -> None:
+    """Nothing is left to the garbage collector: the exception goes when its last user does."""
+
+    class Watched(Exception):  # noqa: N818 - not an error of anybody's
+        pass
+
+    coroutine: Any = job()
+    coroutine.send(None)
+    gc.disable()
+    try:
+        watched: list[Any] = []
+        try:
+            coroutine.throw(Watched())
+        except Watched as error:
+            watched.append(weakref.ref(error))
+        del coroutine
+        assert watched[0]() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="before 3.12 nothing can be marked as a coroutine function")
+def test_what_only_says_that_it_is_a_coroutine_function_is_awaited_as_it_is(recorder: Recorder) -> None:
+    """A marked function may return any awaitable, without the methods that coroutines have."""
+    of_3_12: Any = inspect
+    marked = of_3_12.markcoroutinefunction(lambda: Waits(lambda: "h"))
+    assert drive(traced_quote(marked)()) == "h"
+    assert recorder.one("quote")["hold.id"] == "h"
 
 
 def test_a_job_that_starts_its_successor_is_not_kept_alive_by_it(recorder: Recorder) -> None:

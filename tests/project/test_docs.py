@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_auto_assign.cli import SETTINGS_PAGE
+from observability_events.telemetry import TABLE
+from otel_auto_assign.commands.settings import SETTINGS_PAGE
 from otel_auto_assign.settings import settings_table
 from tests.project.sources import ROOT
 
@@ -19,6 +20,13 @@ def test_the_page_of_settings_is_current() -> None:
     """``make docs`` was run after the last change of a setting."""
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert page == SETTINGS_PAGE.format(table=settings_table())
+
+
+def test_the_page_of_metrics_is_current() -> None:
+    """Each metric of the pipeline's own stands in it with the fields that it is made from, and no other."""
+    page = (ROOT / "docs" / "telemetry.md").read_text(encoding="utf-8")
+    shown = [line for line in page.splitlines() if line.startswith(("| `otel.", "| `auto_assign."))]
+    assert shown == [f"| `{one.name}` | {one.kind} | `{one.unit}` | {one.source} |" for one in TABLE]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

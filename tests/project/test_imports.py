@@ -19,7 +19,7 @@ GROUND: Final = (
 """A module may import what stands on a line below its own, in a house where it stands; never its own line or above."""
 INSTRUMENTATION: Final = (
     {"otel_auto_assign"},
-    {"otel_auto_assign.decorators"},
+    {"otel_auto_assign.decorators", "otel_auto_assign.openfeature"},
     {"otel_auto_assign._stages", "otel_auto_assign._traced"},
     {
         "otel_auto_assign._arguments",
@@ -35,33 +35,50 @@ INSTRUMENTATION: Final = (
     {"otel_auto_assign._job_run", "otel_auto_assign._inline_run"},
     {"otel_auto_assign._runs", "otel_auto_assign._runtime"},
     {"otel_auto_assign._exceptions", "otel_auto_assign._lean", "otel_auto_assign.metrics"},
+    {"otel_auto_assign._origins"},
     {"otel_auto_assign._attempts", "otel_auto_assign.flags"},
     {"otel_auto_assign.outcomes", "otel_auto_assign._errors"},
+    {"otel_auto_assign._paths"},
     *GROUND,
 )
 EXPORTER: Final = (
     {"observability_events"},
-    {"observability_events.sink"},
-    {"observability_events.sink.otlp"},
+    {"observability_events.sink", "observability_events.checkup"},
+    {"observability_events.sink.otlp", "observability_events.surroundings"},
     {"observability_events.processor", "observability_events.exporter", "observability_events.sampler"},
-    {"observability_events.pipeline"},
-    {"observability_events.postgres", "observability_events.console"},
-    {"observability_events.probe"},
+    {"observability_events.pipeline", "observability_events.reconcile"},
+    {"observability_events.postgres", "observability_events.console", "observability_events.table"},
+    {"observability_events.statement", "observability_events.roles", "observability_events.unfinished"},
+    {"observability_events.probe", "observability_events.dead_letters"},
+    {"observability_events.columns"},
+    {"observability_events.server", "observability_events.waiting"},
     {"observability_events.connection", "observability_events.delivery", "observability_events.making"},
-    {"observability_events.wire"},
+    {"observability_events.abandoned"},
+    {"observability_events.wire", "observability_events.records"},
     {"observability_events.rows", "observability_events.explanation"},
     {"observability_events.catalogue", "observability_events.conditions"},
     {"observability_events.facts"},
+    {"observability_events.folder", "observability_events.telemetry"},
     {
+        "observability_events.segment",
         "observability_events.accounts",
         "observability_events.bell",
+        "observability_events.complaints",
         "observability_events.ending",
         "observability_events.failures",
+        "observability_events.findings",
+        "observability_events.questions",
     },
     *GROUND,
 )
+ZERO_CODE: Final = (
+    {"otel_auto_assign.environment_variables"},
+    {"otel_auto_assign.instrumentor"},
+    {"otel_auto_assign.targets", "otel_auto_assign._patches", "otel_auto_assign._wiring"},
+    set().union(*INSTRUMENTATION, *EXPORTER),
+)
 READING: Final = (
-    {"otel_auto_assign.cli"},
+    {"otel_auto_assign.analysis.report_text"},
     {"otel_auto_assign.analysis.figures"},
     {"otel_auto_assign.analysis.power", "otel_auto_assign.analysis.verdicts"},
     {"otel_auto_assign.analysis.judging", "otel_auto_assign.analysis.ledger", "otel_auto_assign.analysis.validity"},
@@ -73,11 +90,31 @@ READING: Final = (
         "otel_auto_assign.analysis.rates",
     },
     {"otel_auto_assign.analysis.plans"},
+    {"otel_auto_assign.analysis.events"},
+    {"otel_auto_assign.analysis.windows"},
     {"otel_auto_assign.analysis.samples"},
     {"otel_auto_assign.analysis.days", "otel_auto_assign.analysis.estimates"},
     {"otel_auto_assign.analysis.arrays"},
     {"otel_auto_assign.analysis"},
     *GROUND[-2:],
+)
+COMMANDS: Final = (
+    {"otel_auto_assign.cli"},
+    {
+        "otel_auto_assign.commands.check",
+        "otel_auto_assign.commands.reconcile",
+        "otel_auto_assign.commands.report",
+        "otel_auto_assign.commands.settings",
+    },
+    {
+        "otel_auto_assign.commands.database",
+        "otel_auto_assign.commands.output",
+        "otel_auto_assign.commands.progress",
+        "otel_auto_assign.commands.windows",
+    },
+    {"otel_auto_assign.commands.exits"},
+    {"otel_auto_assign.commands"},
+    set().union(*READING, *EXPORTER),
 )
 TESTING: Final = (
     {"otel_auto_assign.pytest_plugin"},
@@ -85,17 +122,25 @@ TESTING: Final = (
     {"otel_auto_assign._doubles"},
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
-HOUSES: Final = {"instrumentation": INSTRUMENTATION, "exporter": EXPORTER, "reading": READING, "testing": TESTING}
+HOUSES: Final = {
+    "instrumentation": INSTRUMENTATION,
+    "exporter": EXPORTER,
+    "reading": READING,
+    "commands": COMMANDS,
+    "zero code": ZERO_CODE,
+    "testing": TESTING,
+}
 """Three houses on one ground: the first two never know each other, and the third, which reads, knows neither. The
-testing kit stands on both of the first."""
+command line stands on the exporter and on what reads; zero code and the testing kit on both of the first."""
 EXTRAS: Final = {
     "opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "psycopg", "orjson", "typer", "rich", "scipy",
-    "numpy", "grpc", "pytest",
+    "numpy", "grpc", "openfeature", "pytest",
 }  # fmt: skip
 """What only an extra installs: the instrumentation must do without."""
 MAY_USE_EXTRAS: Final = (
-    "observability_events", "otel_auto_assign.analysis", "otel_auto_assign.cli", "otel_auto_assign.testing",
-    "otel_auto_assign.pytest_plugin", "otel_auto_assign._doubles",
+    "observability_events", "otel_auto_assign.analysis", "otel_auto_assign.cli", "otel_auto_assign.commands",
+    "otel_auto_assign.testing", "otel_auto_assign.pytest_plugin", "otel_auto_assign._doubles",
+    "otel_auto_assign._wiring", "otel_auto_assign.openfeature",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -51,6 +52,8 @@ def test_the_metadata_are_ours(wheel: Path) -> None:
     assert set(points["opentelemetry_traces_exporter"]) == {"observability_events"}
     assert set(points["opentelemetry_traces_sampler"]) == {"auto_assign"}
     assert set(points["opentelemetry_sampler"]) == {"auto_assign"}
+    assert set(points["opentelemetry_instrumentor"]) == {"auto_assign"}
+    assert set(points["opentelemetry_environment_variables"]) == {"auto_assign"}
     assert points["pytest11"]["auto_assign"] == "otel_auto_assign.pytest_plugin"
     assert points["console_scripts"]["otel-auto-assign"] == "otel_auto_assign.cli:main"
 
@@ -61,8 +64,8 @@ def test_every_entry_point_leads_somewhere() -> None:
         point for point in distribution("otel-auto-assign").entry_points if point.module.split(".", 1)[0] in PACKAGES
     ]
 
-    assert len(own) == 5
-    assert all(point.group == "pytest11" or callable(point.load()) for point in own)
+    assert len(own) == 7
+    assert all(callable(loaded := point.load()) or isinstance(loaded, ModuleType) for point in own)
 
 
 def test_the_base_installation_is_light(base_python: Path) -> None:
@@ -83,6 +86,29 @@ def test_the_command_names_its_missing_extra(base_python: Path) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "otel-auto-assign needs typer: pip install 'otel-auto-assign[postgres]'\n"
+
+
+def test_the_exporters_name_their_missing_extra(base_python: Path) -> None:
+    """Importing them without their extra says, in one line and nothing else, what installs it."""
+    lines = []
+    for python, start, module in (
+        (base_python, "pass", "observability_events"),
+        (
+            Path(sys.executable),
+            "import sys; sys.modules['opentelemetry.proto'] = None",
+            "observability_events.sink.otlp",
+        ),
+    ):
+        program = f"{start}; import {module}"
+        done = subprocess.run([python, "-c", program], check=False, capture_output=True, text=True)
+        assert done.stderr.count("Traceback") == 1, done.stderr
+        lines.append(done.stderr.splitlines()[-1])
+
+    missing = "ModuleNotFoundError: {} needs {}: pip install 'otel-auto-assign[{}]'"
+    assert lines == [
+        missing.format("observability_events", "opentelemetry.sdk", "postgres"),
+        missing.format("observability_events.sink", "opentelemetry.proto.collector", "sink"),
+    ]
 
 
 USER_CODE = """\

@@ -1,0 +1,158 @@
+"""Setting attributes of the host's modules, classes and objects, and setting them back to the identical object."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from inspect import getattr_static
+from types import CellType, FrameType, FunctionType, ModuleType
+from typing import Any, Final, NamedTuple
+
+from otel_auto_assign import _wrapping
+from otel_auto_assign._callables import TracedCallable
+
+ABSENT: Final = object()
+ROUTERS: Final = frozenset({"aiohttp", "bottle", "django", "falcon", "fastapi", "flask", "quart", "sanic", "starlette"})
+"""Frameworks that take a function into a table of routes while its module runs."""
+
+_DEPTH: Final = 3  # containers: a table of routes, in an object's attributes
+
+
+class RefusedError(Exception):
+    """A target cannot be traced where it is; the text says why and what to do."""
+
+
+class Patch(NamedTuple):
+    """An attribute that was set: of what, its name, what was there in the owner itself, and what is there now."""
+
+    owner: Any
+    name: str
+    before: Any
+    now: Any
+
+    def undo(self) -> bool:
+        """Set it back; give whether that was right, for what somebody else has set since is left alone."""
+        if _own(self.owner, self.name) is not self.now:
+            return False
+        if self.before is ABSENT:
+            delattr(self.owner, self.name)
+        else:
+            setattr(self.owner, self.name, self.before)
+        return True
+
+
+def patch(module: ModuleType, names: tuple[str, ...], decorate: Callable[[Any], Any]) -> list[Patch]:
+    """Decorate what ``names`` lead to from ``module``, also where other modules have it under a name of their own.
+
+    Raises:
+        RefusedError: if there is nothing to decorate, or calls would pass the decorated one by.
+    """
+    owner, name, found = _found(module, names)
+    if is_task(found):  # its queue holds the object, not the function: workers look at .run when they start
+        owner, name, found = found, "run", found.run
+    if is_traced(found):
+        raise RefusedError("it is traced already, by a decorator in the source or by another target")
+    if (router := router_of(found)) is not None:
+        raise RefusedError(
+            f"{router} took the function itself while its module ran, and would go on calling it untraced: "
+            "name the function that the route calls, or decorate it below the route's decorator"
+        )
+    try:
+        ours = decorate(found)
+    except (TypeError, ValueError) as error:
+        raise RefusedError(str(error)) from None
+    return _set([(owner, name), *(_aliases(found, owner) if isinstance(owner, ModuleType) else ())], ours)
+
+
+def _found(module: ModuleType, names: tuple[str, ...]) -> tuple[Any, str, Any]:
+    """Walk along ``names``; give the last owner, the last name, and what stands there, descriptors as they are."""
+    owner: Any = module
+    for depth, name in enumerate(names):
+        found = getattr_static(owner, name, ABSENT)
+        if found is ABSENT or not isinstance(owner, (ModuleType, type)):
+            found = getattr(owner, name, ABSENT)  # a module's own __getattr__; bound to an object
+        if found is ABSENT:
+            raise RefusedError(f"{'.'.join((module.__name__, *names[:depth]))} has no attribute {name!r}")
+        if depth == len(names) - 1:
+            return owner, name, found
+        owner = getattr(owner, name)
+    raise RefusedError(f"{module.__name__} is a module")
+
+
+def _set(places: list[tuple[Any, str]], ours: Any) -> list[Patch]:
+    made: list[Patch] = []
+    for owner, name in places:
+        before = _own(owner, name)
+        try:
+            setattr(owner, name, ours)
+        except (AttributeError, TypeError) as error:
+            undo(made)
+            raise RefusedError(f"{name} of {owner!r:.80} cannot be set: {error}") from None
+        made.append(Patch(owner, name, before, _own(owner, name)))
+    return made
+
+
+def undo(patches: list[Patch]) -> list[Patch]:
+    """Set all back, the last first; give those that somebody else has set since."""
+    return [patch for patch in reversed(patches) if not patch.undo()]
+
+
+def is_task(found: Any) -> bool:
+    """Tell a task object, such as Celery makes of a function, by what it can do."""
+    return not isinstance(found, (FunctionType, type)) and all(
+        callable(getattr(found, name, None)) for name in ("run", "delay", "apply_async")
+    )
+
+
+def is_traced(found: Any) -> bool:
+    """Tell whether a call of it is traced by us already."""
+    found = getattr(found, "__func__", found)
+    return isinstance(found, TracedCallable) or (
+        isinstance(found, FunctionType) and found.__globals__ is vars(_wrapping) and hasattr(found, "__wrapped__")
+    )
+
+
+def router_of(function: Any) -> str | None:
+    """Name the class of a router's object that holds ``function`` itself, if there is one."""
+    return next(
+        (
+            f"{kind.__module__}.{kind.__qualname__}"
+            for kind in _holding(function, _DEPTH)
+            if kind.__module__.split(".", 1)[0] in ROUTERS
+        ),
+        None,
+    )
+
+
+def _holding(thing: Any, depth: int) -> Iterator[type]:
+    """Give the classes of what holds ``thing``, directly or in plain containers.
+
+    Modules, classes, other functions and frames only know it by a name.
+    """
+    for holder in gc.get_referrers(thing):
+        if isinstance(holder, (FrameType, CellType, ModuleType, FunctionType, type)):
+            continue
+        if type(holder).__module__ != "builtins":
+            yield type(holder)
+        elif depth and not (isinstance(holder, dict) and "__builtins__" in holder):  # a module's, or what exec() ran in
+            yield from _holding(holder, depth - 1)
+
+
+def _own(owner: Any, name: str) -> Any:
+    """Give what ``owner`` itself has under ``name``, past descriptors and what it inherits."""
+    try:
+        return vars(owner).get(name, ABSENT)
+    except TypeError:  # an object without a dictionary
+        return getattr_static(owner, name, ABSENT)
+
+
+def _aliases(found: Any, owner: ModuleType) -> list[tuple[ModuleType, str]]:
+    """Find the names that other modules gave it by ``from x import f`` before now."""
+    return [
+        (module, name)
+        for module in list(sys.modules.values())
+        if isinstance(module, ModuleType) and module is not owner
+        for name, value in list(vars(module).items())
+        if value is found
+    ]

@@ -1,0 +1,1 @@
+"""The commands of ``otel-auto-assign``, one module each; they read options, call, print and leave."""

@@ -1,0 +1,181 @@
+"""``opentelemetry-instrument`` on a program that never mentions us: real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_auto_assign import environment_variables
+from otel_auto_assign.settings import Settings
+from tests.exporters.support import read
+
+if TYPE_CHECKING:
+    from tests.postgres import Connection
+
+PROGRAM = """
+    import planner
+    def job(booking):
+        for tables in (1, 2):
+            found = planner.quote({"id": booking["id"], "tables": tables})
+            if found["assignment"]:
+                return True
+        return False
+"""
+PLANNER = """
+    def quote(request):
+        return {"assignment": {"hold_id": "h-1"} if request["tables"] > 1 else None, "why": "No suitable tables"}
+"""
+CONFIG = """
+    [[targets]]
+    call = "program.job"
+    role = "job"
+    trigger = "cron"
+
+    [[targets]]
+    call = "planner:quote"
+    role = "quote"
+    arguments.booking_id = "request.id"
+    result.hold = "assignment.hold_id"
+    result.reason = "why"
+"""
+BOOKING = "0190a5c8-0000-8000-8000-0000000000aa"
+KINDS = {
+    "auto_assign.started": 1,
+    "auto_assign.quote": 2,
+    "auto_assign.attempt": 2,
+    "auto_assign.succeeded": 1,
+    "auto_assign.summary": 1,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The program, its planner and the file that says what to trace."""
+    for name, text in {
+        "program.py": PROGRAM,
+        "planner.py": PLANNER,
+        "auto_assign.toml": CONFIG,
+        "app.py": f'import program\nprogram.job({{"id": "{BOOKING}"}})\n',
+    }.items():
+        (tmp_path / name).write_text(textwrap.dedent(text))
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the program under the command, with nothing of the test's environment that could matter."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "SUPABASE"))}
+    given = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none", "OTEL_TRACES_EXPORTER": "none"} | environ
+    command = Path(sys.executable).with_name("opentelemetry-instrument")
+    return subprocess.run(
+        [command, *arguments, sys.executable, "app.py"],
+        check=False, cwd=folder, env=kept | given, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("events_table")
+def test_rows_of_a_program_that_never_mentions_us(folder: Path, conn: Connection, dsn: str) -> None:
+    """With a file of targets and a DSN, all rows of a job are in the table, none twice, the start included."""
+    done = run(
+        folder, OTEL_AUTO_ASSIGN_CONFIG="auto_assign.toml", OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN=dsn,
+        OTEL_TRACES_SAMPLER="always_on",
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    found = [row[0] for row in read(conn, "event_type")]
+    assert {kind: found.count(kind) for kind in found} == KINDS
+    assert {str(row[0]) for row in read(conn, "context->>'booking_ref'")} == {BOOKING}
+
+
+@pytest.mark.usefixtures("events_table")
+def test_the_exporter_beside_it_writes_no_row_twice(folder: Path, conn: Connection, dsn: str) -> None:
+    """Whoever names our exporter, too, has each row once."""
+    done = run(
+        folder, OTEL_AUTO_ASSIGN_CONFIG="auto_assign.toml", OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN=dsn,
+        OTEL_TRACES_EXPORTER="observability_events",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert len(read(conn)) == sum(KINDS.values())
+
+
+def test_settings_are_flags_of_the_command(folder: Path) -> None:
+    """Each of our variables can be given as a flag: here the file, and that rows are printed."""
+    done = run(folder, "--auto_assign_config", "auto_assign.toml", "--exporter_observability_events_console", "true")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert done.returncode == 0, done.stderr
+    kinds = [row["event_type"] for row in rows]
+    assert {kind: kinds.count(kind) for kind in kinds} == KINDS
+
+
+def test_pyproject_will_do(folder: Path) -> None:
+    """Without the variable the working directory's pyproject.toml is read."""
+    page = (folder / "auto_assign.toml").read_text().replace("[[targets]]", "[[tool.otel_auto_assign.targets]]")
+    (folder / "auto_assign.toml").unlink()
+    (folder / "pyproject.toml").write_text(page)
+    done = run(folder, OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONSOLE="true")
+
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == sum(KINDS.values())
+
+
+def test_a_provider_that_comes_later(folder: Path) -> None:
+    """Where the application sets its provider itself, after us, our processor is added before the first span."""
+    (folder / "app.py").write_text(
+        textwrap.dedent(
+            """
+            import program
+            from opentelemetry import trace
+            from opentelemetry.sdk.trace import TracerProvider
+            program.job({"id": "too early"})
+            trace.set_tracer_provider(TracerProvider())
+            program.job({"id": "b-1"})
+            """
+        )
+    )
+    done = run(
+        folder, OTEL_AUTO_ASSIGN_CONFIG="auto_assign.toml", OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONSOLE="true",
+        OTEL_PYTHON_CONFIGURATOR="none",
+    )  # fmt: skip
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert done.returncode == 0, done.stderr
+    assert len(rows) == sum(KINDS.values())
+    assert {row["context"]["booking_ref"] for row in rows} == {"b-1"}
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("[[targets]", "is not TOML"),
+        ('[[targets]]\ncall = "planner.quite"\nrole = "quote"', "planner has no attribute 'quite'"),
+        ('[[targets]]\ncall = "nowhere.quote"\nrole = "quote"', "none of nowhere was imported"),
+        ('[[targets]]\ncall = "app.main"\nrole = "job"', "runs as __main__"),
+    ],
+)
+def test_what_is_wrong_costs_the_program_nothing(folder: Path, page: str, said: str) -> None:
+    """It runs as ever, and one line says what is wrong."""
+    (folder / "auto_assign.toml").write_text(page)
+    done = run(folder, OTEL_AUTO_ASSIGN_CONFIG="auto_assign.toml")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_variables_are_those_of_the_settings() -> None:
+    """The module that the command reads names each of our variables, as itself."""
+    import dataclasses
+
+    named = {name: value for name, value in vars(environment_variables).items() if name.startswith("OTEL_")}
+    settings = {name for spec in dataclasses.fields(Settings) for name in spec.metadata["env"]}
+
+    assert all(name == value for name, value in named.items())
+    assert set(named) == {name for name in settings if name.startswith("OTEL_")} | {"OTEL_AUTO_ASSIGN_CONFIG"}
