@@ -97,6 +97,8 @@ ZERO_CODE: Final = (
 READING: Final = (
     {"otel_auto_assign.analysis.report_text"},
     {"otel_auto_assign.analysis.figures"},
+    {"otel_auto_assign.analysis.events"},
+    {"otel_auto_assign.analysis.windows"},
     {"otel_auto_assign.analysis.power", "otel_auto_assign.analysis.verdicts"},
     {"otel_auto_assign.analysis.judging", "otel_auto_assign.analysis.ledger", "otel_auto_assign.analysis.validity"},
     {
@@ -107,8 +109,6 @@ READING: Final = (
         "otel_auto_assign.analysis.rates",
     },
     {"otel_auto_assign.analysis.plans"},
-    {"otel_auto_assign.analysis.events"},
-    {"otel_auto_assign.analysis.windows"},
     {"otel_auto_assign.analysis.samples"},
     {"otel_auto_assign.analysis.days", "otel_auto_assign.analysis.estimates"},
     {"otel_auto_assign.analysis.arrays"},
