@@ -152,6 +152,7 @@ class EventsTable:
             ms=_number("durationMs"),
             planner_ms=_number("planner_duration_ms"),
             total_ms=_number("totalDurationMs"),
+            timeout_ms=_number("timeoutMs"),
             attempts_used=_number("attemptsUsed"),
             planner_calls=_number("planner_calls"),
             columns=sql.SQL("").join(columns),

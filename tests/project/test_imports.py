@@ -95,6 +95,8 @@ ZERO_CODE: Final = (
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
 READING: Final = (
+    {"otel_auto_assign.analysis.loading", "otel_auto_assign.analysis.measures"},
+    {"otel_auto_assign.analysis.cohorts"},
     {"otel_auto_assign.analysis.doctor.text"},
     {"otel_auto_assign.analysis.doctor"},
     {
