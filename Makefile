@@ -19,7 +19,7 @@ TEST_ON := $(VERSIONS:%=test-on-%)
 WITHOUT_PINS := opentelemetry-instrumentation-dbapi opentelemetry-instrumentation-psycopg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-debian test-versions $(TEST_ON) check bench docs clean
+.PHONY: help demo test test-debian test-versions $(TEST_ON) check bench validate docs clean
 
 help:
 	@echo "make demo     a day in a restaurant, twice, on a real PostgreSQL    (ARGS='--help' for its options)"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-versions    all of them on $(VERSIONS)   (a missing Python is skipped; MISSING=fail: fails)"
 	@echo "make check    ruff, its formatter, mypy, import direction"
 	@echo "make bench    what it costs, as ratios; compared with the table     (ARGS='--write' renews the table)"
+	@echo "make validate what the statistics promise, on simulated windows; half an hour   (ARGS='--runs 200': quicker)"
 	@echo "make docs     renew docs/settings.md from the settings"
 	@echo "make clean    remove .venv, .venvs and every cache"
 
@@ -65,6 +66,9 @@ check: $(READY)
 
 bench: $(READY)
 	@$(RUN) -m benchmarks $(ARGS)
+
+validate: $(READY)
+	@$(RUN) -m tests.validate $(ARGS)
 
 docs: $(READY)
 	@$(RUN) -m otel_auto_assign.cli settings --markdown > docs/settings.md

@@ -15,7 +15,6 @@ from observability_events.checkup import at_database
 from tests.exporters.support import count, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.faults.conftest import NewHost
@@ -69,10 +68,9 @@ class Authority:
 
 
 @pytest.fixture
-def authority(own_server: Server, tmp_path: Path) -> Iterator[Authority]:
-    """The authority that we trust; TLS is off again afterwards."""
-    yield Authority(tmp_path)
-    own_server.set()
+def authority(tmp_path: Path) -> Authority:
+    """The authority that we trust."""
+    return Authority(tmp_path)
 
 
 def tls(own_dsn: str, authority: Authority) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from typing import Final
 
@@ -65,9 +66,8 @@ def _share(drawn: Drawn, truth: float, random: np.random.Generator) -> Floats:
     return events(drawn, truth, truth, random)
 
 
-def _from(baseline: float) -> Callable[[Drawn, float, np.random.Generator], Floats]:
-    """Draw events of which the post side has more by ``truth`` than the baseline's share."""
-    return lambda drawn, truth, random: events(drawn, baseline + truth, baseline, random)
+def _rise(baseline: float, drawn: Drawn, truth: float, random: np.random.Generator) -> Floats:
+    return events(drawn, baseline + truth, baseline, random)
 
 
 def _ratio(name: str, statistic: str, value: float) -> Goal:
@@ -88,11 +88,11 @@ ITEMS: Final = (
     ),
     Item(
         Guardrail("time-outs +10 pp", "inline_timeout", "rate", Bound.RISE_AT_MOST, 0.1),
-        "Newcombe's difference", "events", 0.1, 0.0, _from(0.4),
+        "Newcombe's difference", "events", 0.1, 0.0, partial(_rise, 0.4),
     ),
     Item(
         Guardrail("failures +10 pp", "job_failure", "rate", Bound.RISE_AT_MOST, 0.1),
-        "Newcombe's difference", "events", 0.1, 0.0, _from(0.05),
+        "Newcombe's difference", "events", 0.1, 0.0, partial(_rise, 0.05),
     ),
     Item(
         Guardrail("attempts <= 2.5", "attempts_per_booking", "mean", Bound.AT_MOST, 2.5),
