@@ -101,7 +101,7 @@ def test_an_allocation_off_plan_is_a_fault() -> None:
     assert faults(PILOT, replace(ON, units=26), replace(OFF, units=4)) == (
         "26 of 30 units are on, where 50% were planned (p = 5.9e-05)",
     )
-    assert faults(PILOT, replace(ON, units=22), replace(OFF, units=8)) == ()
+    assert faults(PILOT, replace(ON, units=23), replace(OFF, units=7)) == ()
     assert faults(replace(PILOT, unit=Unit.WINDOW), replace(ON, units=26), replace(OFF, units=4)) == ()
     assert faults(replace(PILOT, exposure=0.9), replace(ON, units=27), replace(OFF, units=3)) == ()
 
@@ -150,6 +150,13 @@ def test_overlap_is_that_of_every_pair(found: list[tuple[int, int, int, bool]]) 
         assert overlapping(places, starts, ends, on) == pytest.approx(sum(met) / len(met) if met else 0.0)
     else:
         assert 0 <= overlapping(places, starts, ends, on) <= 1
+
+
+def test_jobs_that_only_touch_do_not_overlap() -> None:
+    """One ends as the other begins."""
+    assert overlapping(["a", "a"], [0, 10], [10, 20], [True, False]) == 0
+    assert overlapping(["a", "a"], [0, 9], [10, 20], [True, False]) == 1
+    assert overlapping([], [], [], []) == 0
 
 
 def test_a_copy_is_known() -> None:
