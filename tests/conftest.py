@@ -7,6 +7,7 @@ import signal
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from otel_auto_assign import _guard, settings
@@ -22,10 +23,12 @@ DECIDING = ("opentelemetry-api", "opentelemetry-instrumentation", "wrapt", "psyc
 
 
 def pytest_configure() -> None:
-    """Let children of tests be ended by a hang-up, also under nohup.
+    """Let property tests take their time, and children of tests be ended by a hang-up, also under nohup.
 
     A signal that is ignored stays so in all that is started; one that is handled does not, and ends no test either.
     """
+    hypothesis.settings.register_profile("ours", deadline=None)  # no test is about the speed of a busy machine
+    hypothesis.settings.load_profile("ours")
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
 

@@ -75,8 +75,7 @@ def about_columns(connection: Connection, table: Table, columns: Columns) -> Ite
     Raises:
         psycopg.Error: if a question fails.
     """
-    names = list(wire.COLUMNS)
-    sequences = connection.execute(question("sequences"), {"oid": table.oid, "columns": names})
+    sequences = connection.execute(question("sequences"), {"oid": table.oid, "columns": list(columns.usable)})
     undrawn = [sequence for sequence, granted in sequences if not granted]
     yield from columns.findings
     for sequence in undrawn:
@@ -164,7 +163,7 @@ def _partitions(connection: Connection, table: Table, *, partitioned: bool) -> I
     subject = "partitions"
     if not partitioned:
         return
-    conditions = [text for (text,) in connection.execute(question("partitions"), {"oid": table.oid}) if text]
+    conditions = [text for (text,) in connection.execute(question("partitions"), {"oid": table.oid})]
     remedy = f"CREATE TABLE … PARTITION OF {table.full} FOR VALUES FROM ('…') TO ('…')"
     days: list[Any] = []
     if conditions:

@@ -106,6 +106,8 @@ def _exported(of: Reading) -> Points:
     for reason, pieces in of.accounts.dropped.items():
         if reason not in NOT_PROCESSED:
             yield pieces, _failed(reason)
+    if of.accounts.dead_lettered:
+        yield of.accounts.dead_lettered, _failed("dead_lettered")
 
 
 TABLE: Final = (
@@ -123,7 +125,7 @@ TABLE: Final = (
         kind=UP_DOWN_COUNTER,
         unit="{span}",
         description="Spans that wait in the buffer.",
-        source="of `pending`: the spans in the buffer",
+        source="of `pending_memory`: the spans in the buffer",
         points=lambda of: [(of.queued, {})],
     ),
     Instrument(
@@ -139,7 +141,7 @@ TABLE: Final = (
         kind=COUNTER,
         unit="{span}",
         description="Rows whose export has finished; they count as spans here.",
-        source="`committed`; with `error.type`, every other reason of `dropped`",
+        source="`committed`; with `error.type`, every other reason of `dropped`, and `dead_lettered`",
         points=_exported,
     ),
     Instrument(
@@ -147,8 +149,8 @@ TABLE: Final = (
         kind=UP_DOWN_COUNTER,
         unit="{span}",
         description="Rows in hand that are not written yet; they count as spans here.",
-        source="of `pending`: all but the spans in the buffer",
-        points=lambda of: [(of.accounts.pending - of.queued, {})],
+        source="of `pending_memory`: all but the spans in the buffer",
+        points=lambda of: [(of.accounts.pending_memory - of.queued, {})],
     ),
     Instrument(
         name=semconv.METRIC_OPERATION_DURATION,

@@ -16,12 +16,6 @@ from otel_auto_assign.analysis.windows import Window
 
 _NAME_PART: Final = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
 
-READABLE: Final = sql.SQL(
-    "(duration BETWEEN '1e-300' AND '1e15' OR duration = '0' OR duration BETWEEN '-1e15' AND '-1e-300')"
-)
-"""Whether the jsonb ``duration`` is a number that a double can hold; jsonb orders texts below and booleans above all
-numbers, and a JSON number may have thousands of digits, on which a plain cast would end the whole question."""
-
 SPLITS: Final = {
     "environment": "coalesce(context ->> 'environment', 'unknown')",
     "restaurant": "coalesce({restaurant}, 'unknown')",
@@ -154,7 +148,9 @@ class EventsTable:
             rows=self.rows(filters),
             booking=self.booking,
             restaurant=self.restaurant,
-            readable=READABLE,
+            readable=_is_number(sql.SQL("duration")),
+            ms=_number("durationMs"),
+            planner_ms=_number("planner_duration_ms"),
             columns=sql.SQL("").join(columns),
             names=sql.SQL("").join(sql.SQL(", {}").format(sql.Identifier(name)) for name in splits),
             split=sql.SQL("concat_ws(';', {})").format(sql.SQL(", ").join(labels)) if splits else sql.Literal(""),
@@ -201,6 +197,21 @@ def snapshot(conn: psycopg.Connection[Any], *, patience_seconds: float | None = 
             limit = str(max(1, int(patience_seconds * 1000)))
             conn.execute("SELECT set_config('statement_timeout', %s, true)", (limit,))
         yield
+
+
+def _is_number(value: sql.Composable) -> sql.Composed:
+    """Whether a jsonb is a number that a double can hold.
+
+    jsonb orders texts below and booleans above all numbers; a JSON number may have thousands of digits, on which a
+    plain cast would end the whole question.
+    """
+    return sql.SQL("({0} BETWEEN '1e-300' AND '1e15' OR {0} = '0' OR {0} BETWEEN '-1e15' AND '-1e-300')").format(value)
+
+
+def _number(key: str) -> sql.Composed:
+    """A key of the context as a double, null where it is not one."""
+    value = sql.SQL("context -> {}").format(sql.Literal(key))
+    return sql.SQL("CASE WHEN {} THEN ({})::double precision END").format(_is_number(value), value)
 
 
 def _identifier(table: str) -> sql.Identifier:

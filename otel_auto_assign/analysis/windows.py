@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-_SPAN: Final = re.compile(r"(\d{1,6})([mhdw])")
+_SPAN: Final = re.compile(r"([0-9]{1,6})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 DEFAULT_SPAN: Final = "7d"
 

@@ -29,9 +29,9 @@ def key(row: Row, name: str) -> Any:
 
 
 def duration(row: Row, *names: str) -> float | None:
-    """Give the first of the keys that is not null, if it is a number."""
-    value = next((found for name in names if (found := key(row, name)) is not None), None)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """Give the first of the keys that is a number."""
+    found = [key(row, name) for name in names]
+    return next((float(n) for n in found if isinstance(n, (int, float)) and not isinstance(n, bool)), None)
 
 
 def figures(rows: Sequence[Row]) -> Values:
@@ -57,7 +57,8 @@ def figures(rows: Sequence[Row]) -> Values:
         sample = max(rows, of_all)
         found[metric, "all"] = (rows if sample else None), sample
 
-    calls = [(ms, row) for row in of(semconv.EVENT_QUOTE) if (ms := duration(row, "planner_duration_ms", "durationMs")) is not None]  # fmt: skip  # noqa: E501
+    asked = [(duration(row, "planner_duration_ms", "durationMs"), row) for row in of(semconv.EVENT_QUOTE)]
+    calls = [(ms, row) for ms, row in asked if ms is not None]
     own = [ms for ms, row in calls if key(row, "cache_hit") is not True]
     spread("planner_duration", "all", [ms for ms, _ in calls], "p50 p90 p95 p99 avg max")
     spread("planner_duration", "cache_hits=excluded", own, "p50 p90 p95 p99 avg max")

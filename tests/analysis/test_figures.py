@@ -369,11 +369,3 @@ def test_the_csv_is_the_contract_s(conn: Connection, tmp_path: Path) -> None:
     bounds = ["2026-11-01T00:00:00+00:00", "2026-11-02T00:00:00+00:00"]
     assert [*bounds, "planner_duration_max_ms", "all", "12.35", "ms", "1", "auto_assign.quote"] in rows
     assert [*bounds, "job_attempts_avg", "all", "", "attempts", "0", "auto_assign.attempt"] in rows
-
-
-def test_a_window_without_zone_or_length_is_refused() -> None:
-    """A naive time or an end before the start would select the wrong rows without a word."""
-    with pytest.raises(ValueError, match="time zone"):
-        Window(datetime(2026, 11, 1), WINDOW.end)  # noqa: DTZ001 - the case
-    with pytest.raises(ValueError, match="end after it starts"):
-        Window(WINDOW.end, WINDOW.start)

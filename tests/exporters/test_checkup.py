@@ -188,9 +188,10 @@ def test_what_the_probe_finds_is_found(conn: Connection, dsn: str, schema: str) 
 
 
 def test_a_sequence_that_may_not_be_drawn_from_is_wrong(conn: Connection, dsn: str, schema: str) -> None:
-    """A host's serial column costs every row; an identity and a sequence of nobody's default do not."""
+    """A host's serial column costs every row; an identity, and a default in whose place we send a value, do not."""
     create_events_table(conn, extra="n bigserial, m bigint GENERATED ALWAYS AS IDENTITY")
     conn.execute("CREATE SEQUENCE other")
+    conn.execute(f"ALTER TABLE {TABLE} ALTER context SET DEFAULT to_jsonb(nextval('other'))")
     with careful_role(dsn, schema) as (role_dsn, _):
         finding = the_one(role_dsn, "columns")
         assert (finding.verdict, f"{schema}.{TABLE}_n_seq" in finding.evidence) == (WRONG, True)
@@ -267,6 +268,7 @@ def test_partitions_of_the_coming_days(
     [
         ("LIST (source)", ("FOR VALUES IN ('auto_assign')",), OK),
         ("LIST (source)", ("FOR VALUES IN ('bookings')",), WRONG),
+        ("LIST (source)", ("DEFAULT",), OK),
         ("LIST (source)", ("DEFAULT", "FOR VALUES IN ('bookings')"), OK),
         ("HASH (id)", ("FOR VALUES WITH (MODULUS 2, REMAINDER 0)", "FOR VALUES WITH (MODULUS 2, REMAINDER 1)"), OK),
         (
@@ -284,6 +286,16 @@ def test_partitions_of_every_kind(
     for number, values in enumerate(partitions):
         conn.execute(f"CREATE TABLE part_{number} PARTITION OF {TABLE} {values}".encode())
     assert the_one(dsn, "partitions").verdict is verdict
+
+
+def test_partitions_below_partitions(conn: Connection, dsn: str) -> None:
+    """A partition that is partitioned itself takes what its own partitions take."""
+    partitioned(conn, by="LIST (source)")
+    conn.execute(f"CREATE TABLE ours PARTITION OF {TABLE} DEFAULT PARTITION BY RANGE (created_at)")
+    conn.execute("CREATE TABLE past PARTITION OF ours FOR VALUES FROM (MINVALUE) TO ('2020-01-01Z')")
+    assert the_one(dsn, "partitions").verdict is WRONG
+    conn.execute("CREATE TABLE now PARTITION OF ours FOR VALUES FROM ('2020-01-01Z') TO (MAXVALUE)")
+    assert the_one(dsn, "partitions").verdict is OK
 
 
 def test_partitions_by_a_column_of_the_hosts_cannot_be_told(conn: Connection, dsn: str) -> None:

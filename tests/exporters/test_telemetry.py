@@ -124,7 +124,8 @@ def test_metrics_are_the_accounts(dsn: str, meters: Meters, pipelines: Callable[
     pipeline.shutdown()
     pipeline.accept(rows_of, span())
     accounts = pipeline.accounts()
-    assert accounts.dropped == {"buffer_full": 1, "not_made": 1, "refused": 1, "shutdown": 1}
+    assert accounts.dropped == {"buffer_full": 1, "not_made": 1, "shutdown": 1}
+    assert accounts.dead_lettered == 1
     found = meters.points()
     durations = {key: found.pop(key) for key in list(found) if key[0] == semconv.METRIC_OPERATION_DURATION}
     assert found == {
@@ -135,7 +136,7 @@ def test_metrics_are_the_accounts(dsn: str, meters: Meters, pipelines: Callable[
         (semconv.METRIC_QUEUE_CAPACITY, None): 5,
         (semconv.METRIC_EXPORTED, None): accounts.committed,
         (semconv.METRIC_EXPORTED, "not_made"): 1,
-        (semconv.METRIC_EXPORTED, "refused"): 1,
+        (semconv.METRIC_EXPORTED, "dead_lettered"): 1,
         (semconv.METRIC_INFLIGHT, None): 0,
         (semconv.METRIC_ALREADY_PRESENT, None): 1,
     }

@@ -24,7 +24,8 @@ MOUNTS = """\
 23 22 0:30 / /srv/with\\040blank rw - ext4 /dev/sdb1 rw
 24 22 0:31 / /srv/remote rw master:2 - nfs4 files:/srv rw
 25 22 0:32 / /run/memory rw,nosuid - tmpfs tmpfs rw
-26 25 0:33 / /run/memory/disk rw - xfs /dev/sdc1 rw
+26 25 0:33 / /run/memory/disk rw - tmpfs tmpfs rw
+27 25 0:34 / /run/memory/disk rw - xfs /dev/sdc1 rw
 """
 
 
@@ -151,7 +152,7 @@ FILE_SYSTEMS: dict[str, tuple[str, str, str, Verdict, str]] = {
 
 @pytest.mark.parametrize(("folder", "root", "durability", "verdict", "said"), FILE_SYSTEMS.values(), ids=FILE_SYSTEMS)
 def test_the_file_system_is_known(folder: str, root: str, durability: str, verdict: Verdict, said: str) -> None:
-    """By the longest mount point that the folder lies under."""
+    """By the longest mount point that the folder lies under, and of two there the later."""
     found = [
         finding
         for finding in look(folder, mounts=MOUNTS.format(root=root), durability=durability)

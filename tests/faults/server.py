@@ -54,6 +54,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="faults-", dir=embedded_postgres._temporary_root(self.owner)))
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._changed = False
         if self.owner:
             os.chown(self.folder, self.owner["user"], self.owner["group"])
         chosen = os.environ.get(PROGRAMS, "").strip()
@@ -81,10 +82,9 @@ class Server:
     def pids(self) -> list[int]:
         """The server's processes, the first one first."""
         assert self._process is not None
-        first = self._process.pid
-        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
-        pairs = [line.split() for line in listed.splitlines()]
-        return [first, *(int(pid) for pid, parent in pairs if int(parent) == first)]
+        with psycopg.connect(self.dsn) as conn:
+            found = conn.execute("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()").fetchall()
+        return [self._process.pid, *(pid for (pid,) in found)]
 
     def initialise(self) -> None:
         """Make the cluster."""
@@ -130,11 +130,6 @@ class Server:
             self._process.wait(START_SECONDS)
             self._process = None
 
-    def signal_all(self, number: signal.Signals) -> None:
-        """Send a signal to all its processes."""
-        for pid in self.pids:
-            os.kill(pid, number)
-
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """Have all its processes stopped, as on a machine that hangs, while the block runs."""
@@ -147,13 +142,24 @@ class Server:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
 
+    def put_back(self) -> None:
+        """Have it run as it did at first, whatever a test has left behind."""
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+        if self._changed:
+            self.authenticate("")
+            self.set()
+            self._changed = False
+
     def authenticate(self, lines: str) -> None:
         """Put ``lines`` before what trusts everybody, and have them in force."""
+        self._changed = True
         (self.data / "pg_hba.conf").write_text(lines + TRUST)
         self.reload()
 
     def set(self, **values: str) -> None:
         """Have settings in force for what connects from now on; without any: those of the start."""
+        self._changed = True
         with psycopg.connect(self.dsn, autocommit=True) as conn:
             conn.execute("ALTER SYSTEM RESET ALL")
             for name, value in values.items():

@@ -14,7 +14,6 @@ from psycopg.conninfo import make_conninfo
 from tests.exporters.support import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.faults.conftest import NewHost
@@ -68,10 +67,9 @@ class Authority:
 
 
 @pytest.fixture
-def authority(own_server: Server, tmp_path: Path) -> Iterator[Authority]:
-    """The authority that we trust; TLS is off again afterwards."""
-    yield Authority(tmp_path)
-    own_server.set()
+def authority(tmp_path: Path) -> Authority:
+    """The authority that we trust."""
+    return Authority(tmp_path)
 
 
 def tls(own_dsn: str, authority: Authority) -> str:

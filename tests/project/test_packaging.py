@@ -35,7 +35,7 @@ def test_both_packages_are_in_the_wheel_whole(wheel: Path) -> None:
 
     assert packed == wanted
     assert {"otel_auto_assign/py.typed", "observability_events/py.typed"} <= packed
-    assert {"otel_auto_assign/analysis/sql/job_rates.sql", "otel_auto_assign/analysis/rollout.toml"} <= packed
+    assert {"otel_auto_assign/analysis/sql/durations.sql", "otel_auto_assign/analysis/rollout.toml"} <= packed
 
 
 def test_the_metadata_are_ours(wheel: Path) -> None:

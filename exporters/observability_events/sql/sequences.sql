@@ -1,4 +1,4 @@
--- Which sequences do the defaults of the host's columns draw from, and may this role? One row a sequence.
+-- Which sequences do the defaults of the columns that we do not write draw from, and may this role? One row a sequence.
 --
 -- An INSERT that leaves such a column to its default needs USAGE on its sequence. An identity column does not.
 SELECT DISTINCT

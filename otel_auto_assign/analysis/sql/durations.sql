@@ -1,7 +1,8 @@
 -- How long do planner calls, quotes of inline runs and successful jobs take, and how many calls did the cache answer?
 --
--- planner_*  all: every auto_assign.quote row with a duration, in any flow, cache hits included, as today (cache_hit
---            absent counts as false); cache_hits=excluded: the calls that the planner itself answered
+-- planner_*  all: every auto_assign.quote row with a duration (planner_duration_ms, else durationMs), in any flow, cache
+--            hits included, as today (cache_hit absent counts as false); cache_hits=excluded: the calls that the planner
+--            itself answered
 -- inline_*   all: every inline_auto_assign.quote_result row with a duration, as today; late=excluded: those that came
 --            before their run had ended, so that what went on behind a time-out is left out
 -- job_*      all: every auto_assign.succeeded row with a duration
@@ -11,11 +12,7 @@
 WITH found AS (
     SELECT
         event_type,
-        CASE event_type
-            WHEN 'auto_assign.quote'
-                THEN coalesce(nullif(context -> 'planner_duration_ms', 'null'), context -> 'durationMs')
-            ELSE context -> 'durationMs'
-        END AS duration,
+        CASE event_type WHEN 'auto_assign.quote' THEN coalesce({planner_ms}, {ms}) ELSE {ms} END AS ms,
         CASE event_type
             WHEN 'auto_assign.quote' THEN context -> 'cache_hit'
             WHEN 'inline_auto_assign.quote_result' THEN context -> 'late'
@@ -25,12 +22,7 @@ WITH found AS (
     WHERE
         event_type IN ('auto_assign.quote', 'inline_auto_assign.quote_result', 'auto_assign.succeeded')
         AND {rows}
-    OFFSET 0  -- a fence, as below: what is asked of the context is asked once
-),
-measured AS (
-    SELECT *, CASE WHEN {readable} THEN duration::double precision END AS ms
-    FROM found
-    OFFSET 0
+    OFFSET 0  -- a fence: what is asked of the context is asked once, and by the processes that read the table
 ),
 sorted AS (
     SELECT
@@ -42,7 +34,7 @@ sorted AS (
         CASE event_type WHEN 'auto_assign.succeeded' THEN ms END AS job,
         ms IS NULL OR coalesce(apart NOT IN ('true', 'false', 'null'), false) AS unreadable
         {names}
-    FROM measured
+    FROM found
     OFFSET 0
 ),
 figure AS (

@@ -8,7 +8,9 @@ WITH found AS (
         id, event_type,
         CASE event_type
             WHEN 'auto_assign.quote'
-                THEN coalesce(nullif(context -> 'planner_duration_ms', 'null'), context -> 'durationMs')
+                THEN coalesce(
+                    to_jsonb({planner_ms}), nullif(context -> 'durationMs', 'null'), context -> 'planner_duration_ms'
+                )
             ELSE context -> 'durationMs'
         END AS duration,
         coalesce(context -> CASE event_type WHEN 'auto_assign.quote' THEN 'cache_hit' ELSE 'late' END, 'null') AS apart,
