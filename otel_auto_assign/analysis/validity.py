@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
+from otel_auto_assign.analysis.arrays import Floats
+from otel_auto_assign.analysis.estimates import MIN_BOOKINGS
 from otel_auto_assign.analysis.plans import Stage, Unit
 from otel_auto_assign.analysis.samples import Sample
 
@@ -106,11 +108,17 @@ def caps(stage: Stage, *, overlap: float = 0.0) -> tuple[str, ...]:
     return ()
 
 
-def twins(post: Sample, baseline: Sample) -> bool:
-    """Whether both sides are the same numbers: a copy of the data, in which any fixed limit would be kept alike."""
-    if post.rows != baseline.rows or not post.rows:
-        return False
-    return bool((np.sort(post.values) == np.sort(baseline.values)).all() and np.ptp(post.values) > 0)
+def copies(post: Mapping[str, Sample], baseline: Mapping[str, Sample]) -> tuple[str, ...]:
+    """Say which durations are the same numbers on both sides: one set of data twice, which would keep any fixed limit.
+
+    Counts and shares may well be equal; of durations that differ among themselves a whole side never is.
+    """
+    same = [
+        measure
+        for measure in sorted(post.keys() & baseline.keys())
+        if measure.endswith("_ms") and _alike(post[measure].values, baseline[measure].values)
+    ]
+    return (f"both sides have the same {' and '.join(same)}: one is a copy of the other",) if same else ()
 
 
 def overlapping(places: Iterable[Hashable], starts: ArrayLike, ends: ArrayLike, on: ArrayLike) -> float:
@@ -136,6 +144,12 @@ def overlapping(places: Iterable[Hashable], starts: ArrayLike, ends: ArrayLike, 
             over = np.searchsorted(np.sort(ended[theirs]), begun[mine], side="right")
             meets[mine] = before > over
     return float(meets.mean()) if len(meets) else 0.0
+
+
+def _alike(post: Floats, baseline: Floats) -> bool:
+    if len(post) != len(baseline) or len(np.unique(post)) < MIN_BOOKINGS:
+        return False
+    return bool((np.sort(post) == np.sort(baseline)).all())
 
 
 def _unexposed(name: str, exposure: Exposure, *, on: bool) -> str:

@@ -16,9 +16,9 @@ from otel_auto_assign.analysis.validity import (
     Side,
     allocation_chance,
     caps,
+    copies,
     faults,
     overlapping,
-    twins,
 )
 from tests.analysis.cohorts import lognormal, plain
 
@@ -160,10 +160,14 @@ def test_jobs_that_only_touch_do_not_overlap() -> None:
 
 
 def test_a_copy_is_known() -> None:
-    """The same numbers on both sides, in whatever order, are one set of data twice; equal counts are none."""
+    """The same durations on both sides, in whatever order, are one set of data twice; equal counts are not."""
     sample = lognormal(1)
-    assert twins(sample, sample.where(sample.values > 0))
-    assert twins(plain([1.0, 2.0]), plain([2.0, 1.0]))
-    assert not twins(sample, lognormal(2))
-    assert not twins(plain([1.0, 1.0]), plain([1.0, 1.0]))
-    assert not twins(plain([]), plain([]))
+    again = sample.where(sample.values > 0).replaced(sample.values[::-1])
+    assert copies({"job_ms": sample, "a_ms": sample}, {"job_ms": again, "a_ms": again}) == (
+        "both sides have the same a_ms and job_ms: one is a copy of the other",
+    )
+    assert copies({"job_ms": sample}, {"job_ms": lognormal(2)}) == ()
+    assert copies({"job_ms": sample}, {"inline_ms": sample}) == ()
+    assert copies({"job_success": sample}, {"job_success": again}) == ()
+    tied = plain([1.0, 2.0] * 40)
+    assert copies({"job_ms": tied}, {"job_ms": tied}) == copies({"job_ms": plain([])}, {"job_ms": plain([])}) == ()
