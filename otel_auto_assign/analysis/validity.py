@@ -84,13 +84,11 @@ def faults(stage: Stage, post: Side, baseline: Side) -> tuple[str, ...]:
 
     At exposure 0 or 1 there is one side, the post side, which must have seen the flags as they should be.
     """
-    if not post.exposure.runs and not baseline.exposure.runs:
-        return ()  # no rows: too little data, not wrong data
-    found = [_unexposed("post side", post.exposure, on=stage.exposure > 0)]
+    found = [_unexposed("post side", post, on=stage.exposure > 0)]
     if post.mixed_runs + baseline.mixed_runs:
         found.append(f"the flags change within {post.mixed_runs + baseline.mixed_runs} runs")
     if 0 < stage.exposure < 1 or stage.unit is Unit.WINDOW:
-        found += [_unexposed("baseline", baseline.exposure, on=False), *_mixed_up(stage, post, baseline)]
+        found += [_unexposed("baseline", baseline, on=False), *_mixed_up(stage, post, baseline)]
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -152,12 +150,15 @@ def _alike(post: Floats, baseline: Floats) -> bool:
     return bool((np.sort(post) == np.sort(baseline)).all())
 
 
-def _unexposed(name: str, exposure: Exposure, *, on: bool) -> str:
+def _unexposed(name: str, side: Side, *, on: bool) -> str:
+    exposure = side.exposure
+    if not exposure.runs:  # without units either there are no rows: too little data, not wrong data
+        return f"what the flags were on the {name} nobody knows, and unset is not off" if side.units else ""
     share = exposure.share(on)
-    if share >= EXPOSED or not exposure.runs:
+    if share >= EXPOSED:
         return ""
     word, unknown = ("on" if on else "off"), exposure.unknown
-    rest = f"; of {unknown} nobody knows, for unset is not off" if unknown else ""
+    rest = f"; of {unknown} nobody knows, and unset is not off" if unknown else ""
     return f"the flags were {word} in {share:.1%} of the {name}'s {exposure.runs} runs, {EXPOSED:.0%} are needed{rest}"
 
 
