@@ -20,6 +20,7 @@ that bad rows cannot stop good ones.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import OrderedDict, deque
@@ -32,7 +33,7 @@ import psycopg
 from observability_events import wire
 from observability_events.circuit import Circuit
 from observability_events.complaints import Complaint
-from observability_events.failures import Action, TableUnfitError, action
+from observability_events.failures import Action, LostError, TableUnfitError, action
 from observability_events.groups import OF_COLUMNS, Group, Kind, Suspect, Trial, kind_of, proves
 from observability_events.refusals import NOT_ENCODABLE, REFUSED, Refusals
 from otel_auto_assign._guard import SafeLog
@@ -69,7 +70,12 @@ class Writer(Protocol):
     meanwhile: Callable[[], bool]
 
     def insert(self, rows: Sequence[EncodedRow], /) -> int:
-        """Write ``rows``; give how many were not there before."""
+        """Write ``rows``; give how many were not there before.
+
+        Raises:
+            LostError: if some can never be written, and waiting will not help.
+            Exception: of another kind, after which it is known that none was written, or ids make trying again safe.
+        """
 
     def dangling(self, error: BaseException, /) -> str | None:
         """Give the column that ``error`` blames for referencing nothing."""
@@ -133,6 +139,13 @@ class Delivery:
         return bool(self._groups) or (self._parked > 0 and self.clock() >= self._retry_at)
 
     @property
+    def rest_seconds(self) -> float:
+        """How long `step` has nothing to do, unless further rows are given."""
+        if self._groups:
+            return 0.0
+        return max(0.0, self._retry_at - self.clock()) if self._parked else math.inf
+
+    @property
     def waiting(self) -> bool:
         """Whether a row is in hand that may yet be written: suspects alone will not be."""
         return bool(self._groups or self._blocked)
@@ -175,6 +188,11 @@ class Delivery:
         try:
             with self.away():
                 inserted = self.writer.insert(group.rows)
+        except LostError as lost:
+            self._groups.popleft()
+            self.ledger.committed(len(group.rows) - lost.rows, already_present=0)
+            self.ledger.dropped(lost.reason, lost.rows)
+            return 0.0
         except Exception as error:
             return self._failed(group, error)
         self._groups.popleft()

@@ -25,7 +25,7 @@ from observability_events.connection import dsn_problem
 from observability_events.console import ConsoleWriter
 from observability_events.dead_letters import DeadLetters
 from observability_events.delivery import Writer
-from observability_events.ending import Ending
+from observability_events.ending import CallersThread, Ending
 from observability_events.postgres import PostgresWriter
 from observability_events.refusals import OnRefused, nothing_kept
 from observability_events.spool import Spool
@@ -215,7 +215,7 @@ class Pipeline:
             if self._refusing == SHUTDOWN:
                 return
             self._refusing = SHUTDOWN
-            thread = self._thread
+            thread = self._thread or (CallersThread(self._run) if self._buffer else None)
         if thread is not None:
             if timeout is None:
                 for pipeline in list(_live):
@@ -226,7 +226,7 @@ class Pipeline:
                 self._end(thread, timeout)
         self._leave_behind()
 
-    def _end(self, thread: threading.Thread, timeout: float) -> None:
+    def _end(self, thread: threading.Thread | CallersThread, timeout: float) -> None:
         if self._spool.usable:
             timeout -= min(timeout * KEEPING_SHARE, KEEPING_MOST_SECONDS)
         self._writing.stop_at = time.monotonic() + timeout
@@ -250,12 +250,15 @@ class Pipeline:
         thread = threading.Thread(target=self._run, name="otel-auto-assign-writer", daemon=True)
         try:
             thread.start()
-            if self._syncer is not None:
-                self._syncer.start()
+        except RuntimeError:  # the process ends, or has too many: what waits is for the next span's try, or `shutdown`
+            self._starting.release()
         except BaseException:
             self._starting.release()
             raise
-        self._thread = thread
+        else:
+            self._thread = thread
+            if self._syncer is not None:
+                self._syncer.start()
 
     def _run(self) -> None:
         """Have the thread hold this pipeline, so that the end of the process finds one that the host has forgotten."""

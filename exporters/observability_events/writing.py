@@ -154,7 +154,7 @@ class Writing:
         hurried = self.stop_at is not None or self.waiting > 0
         reads_back = self._backlog.own_waits and not self.circuit.open
         if self.stop_at is None and len(self.buffer) < self._batch and not (hurried and reads_back):
-            delay = self._settings.schedule_delay
+            delay = min(self._settings.schedule_delay, self._delivery.rest_seconds)
             with self._away():
                 self.work.wait(delay if self.circuit.open else min(delay, self._backlog.seconds()))
         nothing_now = not self.buffer and not self._delivery.busy and not reads_back
