@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 if TYPE_CHECKING:
-    from observability_events.making import Make
+    from observability_events.records import Make
     from observability_events.rows import Row
 
 START: Final = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)

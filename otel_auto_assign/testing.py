@@ -41,7 +41,7 @@ from otel_auto_assign.reasons import isolated_reasons
 from otel_auto_assign.settings import Settings
 
 if TYPE_CHECKING:
-    from observability_events.making import Make
+    from observability_events.records import Make
 
 __all__ = ["ManualClock", "Point", "Recording"]
 
@@ -233,7 +233,7 @@ class Recording:
             # The same ids in every run: what a run left there that was killed would pass for what this one wrote.
             conn.execute(remove, [ids])
             try:
-                _write(self._door.pieces, Settings(dsn=dsn, table=table))
+                _write(self._door.pieces, Settings(dsn=dsn, table=table, spool_bytes=0))
                 found = conn.execute(f"SELECT * FROM {table} WHERE id = ANY(%s)".encode(), [ids])
                 records = {record["id"]: record for record in found}
             finally:
@@ -244,7 +244,12 @@ class Recording:
 
 def _write(pieces: Sequence[tuple[Make, ReadableSpan]], settings: Settings) -> None:
     refused: list[str] = []
-    pipeline = Pipeline(settings, on_refused=lambda row, sqlstate: refused.append(f"{row.event_type}: {sqlstate}"))
+
+    def remember(row: Row, reason: str, sqlstate: str, text: str) -> bool:  # noqa: ARG001 - of one form with others
+        refused.append(f"{row.event_type}: {sqlstate or text}")
+        return False
+
+    pipeline = Pipeline(settings, on_refused=remember)
     for make, span in pieces:
         pipeline.accept(make, span)
     settled = pipeline.flush(WRITE_SECONDS)

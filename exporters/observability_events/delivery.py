@@ -23,15 +23,18 @@ from __future__ import annotations
 import random
 import time
 from collections import OrderedDict, deque
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 import psycopg
 
 from observability_events import wire
+from observability_events.circuit import Circuit
 from observability_events.complaints import Complaint
 from observability_events.failures import Action, TableUnfitError, action
-from otel_auto_assign import _guard
+from observability_events.groups import OF_COLUMNS, Group, Kind, Suspect, Trial, kind_of, proves
+from observability_events.refusals import NOT_ENCODABLE, REFUSED, Refusals
 from otel_auto_assign._guard import SafeLog
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from observability_events.accounts import Ledger
+    from observability_events.place import Place
     from observability_events.rows import Row
     from observability_events.wire import EncodedRow
 
@@ -53,9 +57,6 @@ LOCK_FAILURES: Final = 12  # statements in a row that met a lock before it is th
 BLOCKED_RETRY_SECONDS: Final = 1.0
 DANGLING_REMEMBERED: Final = 10_000
 DANGLING_SECONDS: Final = 30.0  # a booking may be committed after its first row was made
-REFUSED: Final = "refused"
-_OF_COLUMNS: Final = ("23502", "23514")  # NOT NULL and CHECK: what they refuse may be all rows without a booking
-NOT_ENCODABLE: Final = "not encodable"  # in the place of an SQLSTATE: the database has never seen the row
 
 
 class Writer(Protocol):
@@ -83,38 +84,8 @@ class Writer(Protocol):
         """End the statement that runs; may be called by another thread."""
 
 
-def nothing_refused(row: Row, sqlstate: str) -> None:
-    """Forget a refused row: what is done with it until somebody wants it."""
-
-
 def nothing_timed(seconds: float) -> None:
     """Forget how long a batch took: what is done with it until somebody wants it."""
-
-
-_Kind = tuple[bool, ...]
-
-
-@dataclass(slots=True)
-class _Group:
-    rows: list[EncodedRow]
-    trial: _Trial
-
-
-@dataclass(slots=True)
-class _Trial:
-    """What a batch and its halves have in common.
-
-    Attributes:
-        began: When it came in hand.
-        proven: The kinds of those that were committed.
-        suspects: How many became suspects.
-        again: Whether it is tried again what was suspect before.
-    """
-
-    began: float
-    proven: set[_Kind] = field(default_factory=set)
-    suspects: int = 0
-    again: bool = False
 
 
 @dataclass
@@ -124,7 +95,9 @@ class Delivery:
     Attributes:
         writer: Writes a group.
         ledger: Told what becomes of each row.
-        on_refused: Gets each row that the database will never take, with its SQLSTATE; what it raises is swallowed.
+        refusals: Gets each row that the database will never take.
+        circuit: Told of successes, and of failures after which there is a wait.
+        away: Held while the server is waited for: others may take what is in hand meanwhile.
         on_operation: Told how many seconds a batch, or a part of one, was in hand until it was committed; it must not
             raise.
         clock: Seconds, monotonic.
@@ -133,21 +106,22 @@ class Delivery:
 
     writer: Writer
     ledger: Ledger
-    on_refused: Callable[[Row, str], None] = nothing_refused
+    refusals: Refusals
+    circuit: Circuit = field(default_factory=Circuit)
+    away: Callable[[], AbstractContextManager[None]] = nullcontext
     on_operation: Callable[[float], None] = nothing_timed
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
-    _groups: deque[_Group] = field(default_factory=deque)
+    _groups: deque[Group] = field(default_factory=deque)
     _blocked: list[EncodedRow] = field(default_factory=list)
-    _suspects: list[tuple[EncodedRow, str]] = field(default_factory=list)
-    _taken: set[_Kind] = field(default_factory=set)
+    _suspects: list[Suspect] = field(default_factory=list)
+    _taken: set[Kind] = field(default_factory=set)
     _retry_at: float = 0.0
     _dangling: OrderedDict[tuple[str, UUID], float] = field(default_factory=OrderedDict)
     _failures: int = 0
     _doubts: int = 0
     _lock_failures: int = 0
     _complaint: Complaint = field(init=False)
-    _sqlstates_logged: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Begin without a complaint."""
@@ -177,19 +151,19 @@ class Delivery:
     def _parked(self) -> int:
         return len(self._blocked) + len(self._suspects)
 
-    def encoded(self, rows: Sequence[Row]) -> list[EncodedRow]:
+    def encoded(self, rows: Sequence[Row], place: Place | None = None) -> list[EncodedRow]:
         """Encode ``rows``, which are in hand; one that cannot be is refused, at no cost to the others."""
         encoded = []
         for row in rows:
             try:
-                encoded.append(wire.encode(row))
-            except Exception:  # of whatever kind its values provoke
-                self._refuse(row, NOT_ENCODABLE)
+                encoded.append(wire.encode(row, place))
+            except Exception as error:  # of whatever kind its values provoke
+                self.refusals.refuse(row, place, NOT_ENCODABLE, "", type(error).__name__)
         return encoded
 
     def add(self, rows: list[EncodedRow]) -> None:
         """Take ``rows`` to be written together."""
-        self._groups.append(_Group(rows, _Trial(self.clock())))
+        self._groups.append(Group(rows, Trial(self.clock())))
 
     def step(self) -> float:
         """Try to write one group; give the seconds to wait before the next step."""
@@ -199,13 +173,18 @@ class Delivery:
         if self._dangling:
             group.rows = [self._without_dangling(row) for row in group.rows]
         try:
-            inserted = self.writer.insert(group.rows)
+            with self.away():
+                inserted = self.writer.insert(group.rows)
         except Exception as error:
             return self._failed(group, error)
         self._groups.popleft()
         self.ledger.committed(len(group.rows), already_present=len(group.rows) - inserted)
         self.on_operation(self.clock() - group.trial.began)
-        kinds = {_kind(row) for row in group.rows}
+        for row in group.rows:
+            if row.place is not None:
+                row.place.settle()
+        self.circuit.succeeded()
+        kinds = {kind_of(row) for row in group.rows}
         group.trial.proven |= kinds
         self._taken |= kinds
         self._failures = self._doubts = self._lock_failures = 0
@@ -217,11 +196,20 @@ class Delivery:
         """Refuse the suspects of whose kind the table has taken others; if it took none, it is the table's fault."""
         self._refuse_suspects(self._taken)
 
+    def release(self) -> list[EncodedRow]:
+        """Give up every row in hand, and be empty."""
+        rows = [row for group in self._groups for row in group.rows]
+        rows += self._blocked
+        rows += [suspect.row for suspect in self._suspects]
+        self._groups.clear()
+        self._blocked, self._suspects = [], []
+        return rows
+
     def hasten(self) -> None:
         """Try what is parked at the next step, not later."""
         self._retry_at = 0.0
 
-    def _failed(self, group: _Group, error: Exception) -> float:
+    def _failed(self, group: Group, error: Exception) -> float:
         wanted = action(error)
         if wanted is Action.DOUBT:
             self._doubts += 1
@@ -237,7 +225,7 @@ class Delivery:
             return 0.0
         return self._back_off(self.writer.told(error))
 
-    def _isolate(self, group: _Group, error: Exception) -> float:
+    def _isolate(self, group: Group, error: Exception) -> float:
         if len(group.rows) > 1:
             self._halve(group)
             return 0.0
@@ -248,11 +236,12 @@ class Delivery:
             self._remember(column, reference)
             return 0.0
         self._groups.popleft()
-        sqlstate = (error.sqlstate if isinstance(error, psycopg.Error) else None) or type(error).__name__
-        if _proves(group.trial.proven, row, sqlstate):
-            self._refuse(row.row, sqlstate)
+        sqlstate = (error.sqlstate if isinstance(error, psycopg.Error) else None) or ""
+        suspect = Suspect(row, sqlstate, self.writer.told(error))
+        if proves(group.trial.proven, suspect):
+            self._refuse(suspect)
             return 0.0
-        self._suspects.append((row, sqlstate))
+        self._suspects.append(suspect)
         self._park(BLOCKED_RETRY_SECONDS * (0.5 + self.chance()))
         group.trial.suspects += 1
         if group.trial.again and not self._groups and group.trial.suspects < SUSPECTS:
@@ -260,11 +249,11 @@ class Delivery:
             self._park(self._back_off(f"refused by the table: {self.writer.told(error)}"))
         if group.trial.suspects >= SUSPECTS:
             self.writer.disconnect()  # what the table looked like may be out of date
-            self._set_aside(group.trial, _kind(row) if sqlstate in _OF_COLUMNS else None)
+            self._set_aside(group.trial, kind_of(row) if sqlstate in OF_COLUMNS else None)
             self._park(self._back_off(f"every such row is refused: {self.writer.told(error)}"))
         return 0.0
 
-    def _split(self, group: _Group, error: Exception) -> float:
+    def _split(self, group: Group, error: Exception) -> float:
         self._lock_failures += 1
         if self._lock_failures > LOCK_FAILURES:
             self._lock_failures = 0
@@ -277,58 +266,53 @@ class Delivery:
             self._park(BLOCKED_RETRY_SECONDS * (0.5 + self.chance()))
         return 0.0
 
-    def _halve(self, group: _Group) -> None:
+    def _halve(self, group: Group) -> None:
         # What fails alike stays together; but of what is tried again those come first that were not tried before.
         rows = group.rows if group.trial.again else sorted(group.rows, key=_booking)
         middle = len(rows) // 2
-        self._groups[0] = _Group(rows[:middle], group.trial)
-        self._groups.insert(1, _Group(rows[middle:], group.trial))
+        self._groups[0] = Group(rows[:middle], group.trial)
+        self._groups.insert(1, Group(rows[middle:], group.trial))
 
     def _park(self, seconds: float) -> None:
         self._retry_at = self.clock() + seconds
 
-    def _set_aside(self, trial: _Trial, kind: _Kind | None) -> None:
+    def _set_aside(self, trial: Trial, kind: Kind | None) -> None:
         """Set aside what is left of a trial; with ``kind``, rows of that kind alone, and the others go on."""
         groups, self._groups = self._groups, deque()
         for group in groups:
-            left = [row for row in group.rows if group.trial is not trial or kind not in (None, _kind(row))]
+            left = [row for row in group.rows if group.trial is not trial or kind not in (None, kind_of(row))]
             if len(left) == len(group.rows):
                 self._groups.append(group)
                 continue
-            self._blocked += [row for row in group.rows if kind in (None, _kind(row))]
+            self._blocked += [row for row in group.rows if kind in (None, kind_of(row))]
             if left:
-                self._groups.append(_Group(left, _Trial()))
+                self._groups.append(Group(left, Trial(trial.began)))
 
     def _unpark(self) -> None:
         """Put what is parked in hand again, the suspects last: three others are tried first each time."""
-        rows = self._blocked + [row for row, _ in self._suspects]
+        rows = self._blocked + [suspect.row for suspect in self._suspects]
         self._blocked, self._suspects = [], []
         if rows:
-            self._groups.append(_Group(rows, _Trial(self.clock(), again=True)))
+            self._groups.append(Group(rows, Trial(self.clock(), again=True)))
 
     def _back_off(self, text: str) -> float:
         self._complaint.trouble(f"rows cannot be written now and wait: {text}")
+        self.circuit.failed(text)
         self._failures += 1
         most = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 32))
         return max(most * self.chance(), 0.01)
 
-    def _refuse_suspects(self, kinds: set[_Kind]) -> None:
+    def _refuse_suspects(self, kinds: set[Kind]) -> None:
         suspects, self._suspects = self._suspects, []
-        for row, sqlstate in suspects:
-            if _proves(kinds, row, sqlstate):
-                self._refuse(row.row, sqlstate)
+        for suspect in suspects:
+            if proves(kinds, suspect):
+                self._refuse(suspect)
             else:
-                self._suspects.append((row, sqlstate))
+                self._suspects.append(suspect)
 
-    def _refuse(self, row: Row, sqlstate: str) -> None:
-        self.ledger.dropped(REFUSED, 1)
-        if sqlstate not in self._sqlstates_logged:
-            self._sqlstates_logged.add(sqlstate)
-            _log.warning("a row was refused for good: %s. Others like it are counted, not logged.", sqlstate)
-        try:
-            self.on_refused(row, sqlstate)
-        except Exception as error:
-            _guard.swallowed("what is told of refused rows", error)
+    def _refuse(self, suspect: Suspect) -> None:
+        row = suspect.row
+        self.refusals.refuse(row.row, row.place, REFUSED, suspect.sqlstate, suspect.text)
 
     def _remember(self, column: str, reference: UUID) -> None:
         self._dangling[column, reference] = self.clock() + DANGLING_SECONDS
@@ -341,17 +325,6 @@ class Delivery:
             if reference is not None and self._dangling.get((column, reference), 0.0) > self.clock():
                 row = wire.without(row, column)
         return row
-
-
-def _proves(kinds: set[_Kind], row: EncodedRow, sqlstate: str) -> bool:
-    """Say whether rows of these kinds, which were committed, prove that ``row`` is at fault and not the table."""
-    return bool(kinds) if sqlstate not in _OF_COLUMNS else _kind(row) in kinds
-
-
-def _kind(row: EncodedRow) -> _Kind:
-    """Give which of the columns that may be empty are filled; what was emptied here, as dangling, counts as filled."""
-    context = row.row.context
-    return tuple(getattr(row.row, column) is not None or kept in context for column, kept in wire.REFERENCES.items())
 
 
 def _booking(row: EncodedRow) -> str:

@@ -230,6 +230,15 @@ def quarantine(path: Path) -> None:
     path.replace(folder / path.name)
 
 
+def remove_owner(folder: Path, owner: str) -> None:
+    """Remove what speaks of an owner that has left nothing; to be called by the holder of its lock."""
+    for suffix in (STATUS_SUFFIX, LOCK_SUFFIX):
+        try:
+            (folder / f"{owner}{suffix}").unlink()
+        except OSError:  # gone already, or for the next one to try
+            pass
+
+
 @contextmanager
 def _unless_gone() -> Iterator[None]:
     try:

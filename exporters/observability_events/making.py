@@ -12,21 +12,23 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_auto_assign import _guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from opentelemetry.sdk.trace import ReadableSpan
-
     from observability_events.accounts import Ledger
+    from observability_events.place import Place
+    from observability_events.records import Make
     from observability_events.rows import Row
     from observability_events.wire import EncodedRow
 
-    Make = Callable[[ReadableSpan], Sequence[Row]]
-    Encode = Callable[[Sequence[Row]], Sequence[EncodedRow]]
+    Encode = Callable[[Sequence[Row], Place | None], Sequence[EncodedRow]]
+    Piece = tuple[Make, Any, Place | None, int]
+    """A function, what it makes rows from, and where on disk that is, too, under which number; a plain tuple, because
+    the host waits while it is made."""
 
 NOT_MADE: Final = "not_made"  # the function that makes the rows failed: a fault of ours
 YIELD_AFTER_NANOSECONDS: Final = 200_000
@@ -38,24 +40,23 @@ class Maker:
     """Makes the rows of the oldest spans in ``buffer``; to be used by one thread.
 
     Args:
-        buffer: Spans, each with the function that makes its rows.
+        buffer: Spans, each with the function that makes its rows, and its place on disk.
         ledger: Told of what is taken and made; its lock is held while spans leave the buffer.
         encode: Encodes rows that are in hand.
         batch: How many spans are taken together.
 
     Attributes:
         due: How many spans may still be taken.
-        taken: Spans that were ever taken.
-        ahead: Of those: whose rows have not been handed over yet.
+        ahead: Spans that were taken, and whose rows have not been handed over yet.
     """
 
-    def __init__(self, buffer: deque[tuple[Make, ReadableSpan]], ledger: Ledger, encode: Encode, batch: int) -> None:
-        self.due = self.taken = self.ahead = 0
+    def __init__(self, buffer: deque[Piece], ledger: Ledger, encode: Encode, batch: int) -> None:
+        self.due = self.ahead = 0
         self._buffer = buffer
         self._ledger = ledger
         self._encode = encode
         self._batch = batch
-        self._spans: deque[tuple[Make, ReadableSpan]] = deque()
+        self._spans: deque[Piece] = deque()
         self._rows: list[EncodedRow] = []
 
     def take(self) -> bool:
@@ -65,10 +66,14 @@ class Maker:
                 count = min(self.due, self._batch, len(self._buffer))
                 self._spans.extend(self._buffer.popleft() for _ in range(count))
                 self._ledger.taken(count)
-                self.taken += count
             self.ahead = count
             self.due = self.due - count if count else 0
         return self.ahead > 0
+
+    def feed(self, pieces: list[Piece]) -> None:
+        """Take ``pieces`` that were in the buffer before, or never; only when there is no batch."""
+        self._spans.extend(pieces)
+        self.ahead += len(pieces)
 
     def work(self) -> bool:
         """Make rows of the batch for a moment, at least one span's; give whether some of it is left to do."""
@@ -77,16 +82,20 @@ class Maker:
         spans, rows, clock = self._spans, self._rows, time.perf_counter_ns
         until = clock() + YIELD_AFTER_NANOSECONDS
         while spans and clock() < until:
-            make, span = spans.popleft()
+            make, span, place, _ = spans.popleft()
             try:
                 made = make(span)
             except Exception as error:
                 self._ledger.dropped(NOT_MADE, 1)
+                if place is not None:
+                    place.settle()
                 _guard.swallowed("making the rows of a span", error)
                 continue
             if len(made) != 1:
                 self._ledger.made(len(made))
-            rows += self._encode(made)
+                if place is not None:
+                    place.made(len(made))
+            rows += self._encode(made, place)
         if len(self._buffer) < YIELD_BELOW_BATCHES * self._batch:
             time.sleep(0)
         return bool(self._spans)
@@ -97,3 +106,10 @@ class Maker:
             pass
         rows, self._rows, self.ahead = self._rows, [], 0
         return rows
+
+    def release(self) -> tuple[list[Piece], list[EncodedRow]]:
+        """Give up all that is in hand: spans, and rows that are not handed over yet."""
+        spans, rows = list(self._spans), self._rows
+        self._spans.clear()
+        self._rows, self.ahead = [], 0
+        return spans, rows

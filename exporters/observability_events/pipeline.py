@@ -1,13 +1,13 @@
-"""Spans → table: a bounded buffer, one writer thread, and the promise that every piece is accounted for.
+"""Spans → table: a bounded buffer, a writer thread, a folder on disk, and every piece accounted for.
 
 ::
 
-    caller ── accept ──► buffer ──► [ writer thread: Maker ─► Delivery ─► PostgresWriter ]
+    caller ── accept ──► buffer ──► [ writer thread: see `observability_events.writing` ]
               (append)   (spans)
 
-The caller appends to a deque and does nothing else. The thread starts with the first span, so a process that forks
-before it has spans has no thread to lose; after a fork the child begins with an empty buffer, a thread and a connection
-of its own, and what waits belongs to the parent.
+The caller appends to a deque; with a durability above ``memory`` it writes one record to the spool before. The thread
+starts with the first span, so a process that forks before it has spans has no thread to lose; after a fork the child
+begins with an empty buffer, a thread, a connection and a lock of its own, and what waits belongs to the parent.
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ import os
 import threading
 import time
 import weakref
-from collections import deque
 from multiprocessing import parent_process
 from multiprocessing.util import Finalize, register_after_fork
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.instrumentation.utils import suppress_instrumentation
-
-from observability_events.accounts import Accounts, Ledger
-from observability_events.bell import Bell
-from observability_events.complaints import Complaint
+from observability_events import folder
 from observability_events.connection import dsn_problem
 from observability_events.console import ConsoleWriter
-from observability_events.delivery import Delivery, Writer, nothing_refused
+from observability_events.dead_letters import DeadLetters
+from observability_events.delivery import Writer
 from observability_events.ending import Ending
-from observability_events.making import Maker
 from observability_events.postgres import PostgresWriter
+from observability_events.refusals import OnRefused, nothing_kept
+from observability_events.spool import Spool
+from observability_events.syncing import Syncer
 from observability_events.telemetry import Reading, Telemetry
+from observability_events.writing import SHUTDOWN, Writing
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
 from otel_auto_assign.settings import Settings
@@ -44,17 +43,19 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from observability_events.making import Make
-    from observability_events.rows import Row
+    from observability_events.accounts import Accounts
+    from observability_events.folder import Destination
+    from observability_events.records import Make
 
 _log = SafeLog(__name__)
 
 BUFFER_FULL: Final = "buffer_full"
+SPOOL_FULL: Final = "spool_full"
 NO_DSN: Final = "no_dsn"
-SHUTDOWN: Final = "shutdown"
 ABORT_GRACE_SECONDS: Final = 0.1  # for the thread to notice that its statement was given up
-FAULT_PAUSE_SECONDS: Final = 1.0
-PARKED_PAUSE_SECONDS: Final = 0.05
+KEEPING_SHARE: Final = 0.25
+KEEPING_MOST_SECONDS: Final = 0.5
+"""What is kept of a shutdown's time for the disk: a full buffer takes it a tenth of a second."""
 
 _live: Final[weakref.WeakSet[Pipeline]] = weakref.WeakSet()
 _ending = Ending()
@@ -66,10 +67,12 @@ class Pipeline:
     """Takes spans at any rate and writes their rows when the database can take them.
 
     Args:
-        settings: Batch, buffer, time-outs, and where to.
+        settings: Batch, buffer, time-outs, durability, and where to.
         writer: Makes the writer, once in each process; by default one for PostgreSQL, or with ``settings.console`` one
             that prints.
-        on_refused: Called by the writer thread with each row that the database will never take and its SQLSTATE.
+        on_refused: Called by the writer thread with each row that the database will never take, to keep it; by default
+            it becomes a dead letter in the spool's folder.
+        destination: The spool's folder that rows go to and come from; by default that of the DSN and the table.
         meter_provider: Gets the metrics of the pipeline itself; by default the global one.
 
     Without a usable DSN it says so once in the log and drops what it is given, unless it is to print it.
@@ -80,92 +83,144 @@ class Pipeline:
         settings: Settings,
         *,
         writer: Callable[[Settings], Writer] | None = None,
-        on_refused: Callable[[Row, str], None] = nothing_refused,
+        on_refused: OnRefused | None = None,
+        destination: Destination | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self._settings = settings
         self._new_writer = writer or (ConsoleWriter if settings.console else PostgresWriter)
         self._on_refused = on_refused
+        self._destination = destination
         self._batch = settings.batch_size
         self._limit = settings.buffer_size
         self._refusing = None if settings.console else _no_dsn(settings)
+        self._spools = not settings.console and self._refusing is None and settings.spool_bytes > 0
         self._telemetry = Telemetry(self, meter_provider)
         self._begin()
-        self._telemetry.begin()
         _live.add(self)
 
     def _begin(self) -> None:
         """Set everything that belongs to one process."""
-        self._buffer: deque[tuple[Make, ReadableSpan]] = deque()
-        self._ledger = Ledger()
-        self._settled_changed = threading.Condition(self._ledger.lock)
-        self._settled = 0
-        self._fullness = Complaint(_log, "the buffer has room again")
-        self._work = Bell()  # a batch has come together
-        self._urgent = Bell()  # somebody waits in flush() or shutdown(): no batching, no back-off
-        self._stop_at: float | None = None
+        self._spool = Spool(self._settings, self._destination)
+        if not self._spools:
+            self._spool.usable = self._spool.durable = False
+        self._writer = self._new_writer(self._settings)
+        on_refused = self._on_refused or (self._dead_letters() if self._spools else nothing_kept)
+        self._writing = Writing(self._settings, self._writer, self._spool, on_refused, self._telemetry.operation)
+        self._buffer = self._writing.buffer
+        self._ledger = self._writing.ledger
+        self._work = self._writing.work
+        self._append_span = self._spool.append_span if self._spool.durable else None
+        self._syncer = Syncer(self._spool) if self._append_span and self._spool.power else None
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._writer = self._new_writer(self._settings)
-        self._delivery = Delivery(
-            self._writer, self._ledger, on_refused=self._on_refused, on_operation=self._telemetry.operation
-        )
-        self._maker = Maker(self._buffer, self._ledger, self._delivery.encoded, self._batch)
-        self._writer.meanwhile = self._maker.work
+        self._telemetry.begin()
+
+    def _dead_letters(self) -> OnRefused:
+        return DeadLetters(self._spool.ownership.destination.path, dsn=self._settings.dsn).add
 
     # -- the caller's side ------------------------------------------------------------------------------------------
 
     def accept(self, make: Make, span: ReadableSpan) -> bool:
         """Take ``span``, whose rows ``make`` gives when the writer thread asks; give whether it was taken.
 
-        Never blocks. What is not taken is counted as dropped.
+        Never blocks, unless ``settings.power_wait`` says so. What is not taken is counted as dropped.
         """
         if self._refusing is not None:
             self._ledger.refused(self._refusing)
             return False
+        place, number = None, 0
+        if self._append_span is not None and (kept := self._append_span(make, span)) is not None:
+            place, number = kept
         buffer = self._buffer
         waiting = len(buffer)
-        if waiting >= self._limit:
-            self._ledger.refused(BUFFER_FULL)
+        if waiting < self._limit:
+            buffer.append((make, span, place, number))
+        elif place is not None:
+            place.spilled.append(number)  # it is read back when there is room
+            self._ledger.landed()
+        else:
+            self._ledger.refused(SPOOL_FULL if self._spool.full else BUFFER_FULL)
             return False
-        buffer.append((make, span))
         if self._thread is None:
             self._start()
         if waiting + 1 >= self._batch:
             self._work.ring()
+        if self._syncer is not None:
+            self._have_synced(self._syncer)
+        if self._writing.over:
+            self._leave_late()
         return True
+
+    def _have_synced(self, syncer: Syncer) -> None:
+        if self._settings.power_wait:
+            syncer.wait()
+        else:
+            syncer.ask()
 
     def accounts(self) -> Accounts:
         """Give what became of all that was handed over to this process."""
-        with self._ledger.lock:
-            return self._ledger.accounts(len(self._buffer))
+        return self._writing.accounts()
 
     def reading(self) -> Reading:
         """Give what the pipeline's metrics show."""
+        usage = None
+        if self._spools:
+            try:
+                usage = folder.size(self._spool.ownership.destination.path)
+            except OSError:  # nothing was ever there, or it cannot be read
+                usage = 0
         with self._ledger.lock:
             queued = len(self._buffer)
-            accounts = self._ledger.accounts(queued)
-            return Reading(accounts=accounts, queued=queued, capacity=self._limit, taken=self._maker.taken)
+            return Reading(
+                accounts=self._ledger.accounts(queued),
+                queued=queued,
+                capacity=self._limit,
+                taken=self._ledger.spans,
+                circuit=self._writing.circuit.state,
+                spool_usage=usage,
+                spool_limit=self._settings.spool_bytes,
+            )
 
     def flush(self, timeout: float) -> bool:
         """Write what was accepted before the call; give whether all of it was settled within ``timeout`` seconds.
 
-        Settled: committed, refused by the database, or dropped.
+        Settled: committed, refused by the database, or dropped. What waits on disk is not.
         """
+        writing = self._writing
         with self._ledger.lock:
-            target = self._maker.taken + len(self._buffer)
+            target = self._ledger.spans + len(self._buffer)
             if self._thread is None:
                 return target == 0
+            writing.waiting += 1
+            try:
+                self._hurry()
+                limit = min(timeout, threading.TIMEOUT_MAX)
+                return writing.settled_changed.wait_for(
+                    lambda: writing.settled >= target and not self._ledger.on_disk, limit
+                )
+            finally:
+                writing.waiting -= 1
+
+    def catch_up(self, timeout: float) -> bool:
+        """Write what dead processes have left on disk; give whether nothing of it is left after ``timeout`` seconds.
+
+        It is done without a call, too, but at a limited rate; ``settings.catch_up_rate`` says at which.
+        """
+        self.start()
+        with self._ledger.lock:
             self._hurry()
-            limit = min(timeout, threading.TIMEOUT_MAX)
-            return self._settled_changed.wait_for(lambda: self._settled >= target, limit)
+            return self._writing.settled_changed.wait_for(
+                lambda: self._writing.caught_up, min(timeout, threading.TIMEOUT_MAX)
+            )
 
     def shutdown(self, timeout: float | None = None) -> None:
         """Accept nothing more, write what waits, end the thread; returns after ``timeout`` seconds at the latest.
 
         If None it is ``settings.shutdown_timeout``, which the pipelines that a process shuts down one after the other
-        share; those whose turn comes later begin to write at once. What could not be written is counted as dropped
-        and said in one line of the log. A second call does nothing.
+        share; those whose turn comes later begin to write at once. What could not be written is on disk then, for the
+        next process, and counted as handed over; what the disk does not take is counted as dropped. Either is said in
+        one line of the log. A second call does nothing.
         """
         with self._ledger.lock:
             if self._refusing == SHUTDOWN:
@@ -183,7 +238,9 @@ class Pipeline:
         self._leave_behind()
 
     def _end(self, thread: threading.Thread, timeout: float) -> None:
-        self._stop_at = time.monotonic() + timeout
+        if self._spool.usable:
+            timeout -= min(timeout * KEEPING_SHARE, KEEPING_MOST_SECONDS)
+        self._writing.stop_at = time.monotonic() + timeout
         self._hurry()
         thread.join(timeout)
         if thread.is_alive():
@@ -204,91 +261,44 @@ class Pipeline:
         thread = threading.Thread(target=self._run, name="otel-auto-assign-writer", daemon=True)
         try:
             thread.start()
+            if self._syncer is not None:
+                self._syncer.start()
         except BaseException:
             self._starting.release()
             raise
         self._thread = thread
 
+    def _run(self) -> None:
+        """Have the thread hold this pipeline, so that the end of the process finds one that the host has forgotten."""
+        self._writing.run()
+
     def _hurry(self) -> None:
-        self._urgent.ring()
+        self._writing.urgent.ring()
         self._work.ring()
 
     def _leave_behind(self) -> None:
-        """Account for what can no longer be written: the one place through which unwritten rows leave."""
-        with self._ledger.lock:
-            waiting = len(self._buffer)
-            self._buffer.clear()
-            self._ledger.refused(SHUTDOWN, waiting)
-            lost = waiting + self._ledger.closed(SHUTDOWN)
-            self._settled = self._maker.taken
-            self._settled_changed.notify_all()
+        """Account for what can no longer be written."""
+        handed_over, lost = self._writing.hand_over()
+        if self._syncer is not None:
+            self._syncer.end()
+        if handed_over:
+            _log.warning(
+                "%d pieces (spans or rows) were not written before the end; they wait in %s for the next process",
+                handed_over,
+                self._spool.ownership.destination.path,
+            )
         if lost:
             _log.warning("%d pieces (spans or rows) were not written before the end and are dropped", lost)
 
-    # -- the writer thread ------------------------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        with suppress_instrumentation():
-            while not self._finished():
-                try:
-                    self._round()
-                except Exception as error:
-                    _guard.swallowed("the writer of rows", error)
-                    self._pause(FAULT_PAUSE_SECONDS)
-            self._delivery.finish()
-            self._settle()
-            self._writer.disconnect()
-
-    def _finished(self) -> bool:
-        left = self._buffer or self._maker.ahead or self._delivery.waiting
-        return self._over() or (self._stop_at is not None and not left)
-
-    def _over(self) -> bool:
-        return self._stop_at is not None and time.monotonic() >= self._stop_at
-
-    def _round(self) -> None:
-        """Wait for work; make the rows of what has come until now, and write them."""
-        if self._stop_at is None and len(self._buffer) < self._batch:
-            self._work.wait(self._settings.schedule_delay)
-        if self._delivery.full or (self._stop_at is not None and not self._buffer and not self._delivery.busy):
-            self._pause(PARKED_PAUSE_SECONDS)  # for rows set aside; the host may let go of its locks
-        if self._urgent.heard():
-            self._delivery.hasten()
-        self._deliver()
-        self._maker.due = 0 if self._delivery.full else len(self._buffer)
-        while not self._over() and self._maker.take():
-            rows = self._maker.batch()
-            for first in range(0, len(rows), self._batch):
-                self._delivery.add(rows[first : first + self._batch])
-            self._deliver()
-
-    def _deliver(self) -> None:
-        """Write what is in hand, however long the database is away."""
-        while self._delivery.busy and not self._over():
-            delay = self._delivery.step()
-            if delay:
-                self._settle()
-                self._pause(delay)
-        self._settle()
-
-    def _pause(self, seconds: float) -> None:
-        if self._stop_at is not None:
-            seconds = min(seconds, max(0.0, self._stop_at - time.monotonic()))
-        self._urgent.wait(seconds)
-
-    def _settle(self) -> None:
-        """Tell who waits in `flush`; and, once each time the buffer has filled up, that spans were dropped."""
+    def _leave_late(self) -> None:
+        """Account for a span that came into the buffer in the very moment of the end."""
         with self._ledger.lock:
-            if self._delivery.empty:
-                self._settled = self._maker.taken - self._maker.ahead
-                self._settled_changed.notify_all()
-            waiting = len(self._buffer)
-        if waiting >= self._limit:
-            self._fullness.trouble(
-                f"the buffer is full ({self._limit} spans): what comes beyond it is dropped and counted"
-            )
-        elif waiting < self._limit / 2:
-            self._fullness.over()
+            while self._buffer:
+                _, _, place, _ = self._buffer.popleft()
+                if place is None:
+                    self._ledger.refused(SHUTDOWN)
+                else:
+                    self._ledger.late()
 
 
 def _no_dsn(settings: Settings) -> str | None:
@@ -309,7 +319,8 @@ def _begin_in_child() -> None:
     global _ending  # noqa: PLW0603 - one end a process
     _ending = Ending()
     for pipeline in list(_live):
-        _of_the_parent.append(pipeline._writer)  # noqa: SLF001 - the module's own
+        pipeline._writing.release()  # noqa: SLF001 - the module's own
+        _of_the_parent.append(pipeline._writer)  # noqa: SLF001 - likewise
         pipeline._begin()  # noqa: SLF001 - likewise
 
 

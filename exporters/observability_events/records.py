@@ -76,6 +76,11 @@ def made_already(row: Row) -> list[Row]:
     return [row]
 
 
+def known(make: object) -> bool:
+    """Say whether another process would know the function ``make``."""
+    return make in _NAMES
+
+
 def of_span(make: object, span: EndedSpan) -> bytes:
     """Give the payload of a span whose rows are made by ``make``.
 

@@ -14,6 +14,7 @@ import orjson
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+from observability_events.place import Place
 from observability_events.rows import Row
 
 if TYPE_CHECKING:
@@ -38,10 +39,15 @@ _TEXTS_REMEMBERED: Final = 128
 
 
 class EncodedRow(NamedTuple):
-    """A row beside its cells, one for each of `COLUMNS`: length and value, or the mark of null."""
+    """A row beside its cells, one for each of `COLUMNS`: length and value, or the mark of null.
+
+    Attributes:
+        place: Where on disk it is, too.
+    """
 
     row: Row
     cells: tuple[bytes, ...]
+    place: Place | None = None
 
 
 class _Array:
@@ -106,7 +112,7 @@ COLUMNS: Final = tuple(_KINDS)
 TYPES: Final = {column: name for column, (_, _, name) in _KINDS.items()}
 
 
-def encode(row: Row) -> EncodedRow:
+def encode(row: Row, place: Place | None = None) -> EncodedRow:
     """Encode ``row``.
 
     Raises:
@@ -126,6 +132,7 @@ def encode(row: Row) -> EncodedRow:
             _NULL if restaurant_id is None else _UUID + restaurant_id.int.to_bytes(16, "big"),
             _NULL if booking_id is None else _UUID + booking_id.int.to_bytes(16, "big"),
         ),
+        place,
     )
 
 
@@ -134,7 +141,7 @@ def without(encoded: EncodedRow, column: str) -> EncodedRow:
     row = encoded.row
     kept = {**row.context, REFERENCES[column]: str(getattr(row, column))}
     changed: dict[str, Any] = {column: None}
-    return encode(row._replace(context=kept, **changed))
+    return encode(row._replace(context=kept, **changed), encoded.place)
 
 
 def arrays(columns: Iterable[str], rows: Sequence[EncodedRow]) -> list[_Array]:

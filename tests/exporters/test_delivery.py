@@ -14,6 +14,7 @@ from observability_events.accounts import Ledger
 from observability_events.complaints import LINES_AT_ONCE, SECONDS_A_LINE
 from observability_events.delivery import LOCK_FAILURES, Delivery
 from observability_events.postgres import PostgresWriter
+from observability_events.refusals import Refusals
 from tests.exporters.support import add_parent, count, locked, read, row, settings
 from tests.postgres import Connection, create_events_table, insert_only_role
 
@@ -38,7 +39,7 @@ class Run:
         self.delivery = Delivery(
             self,
             self.ledger,
-            on_refused=lambda row, sqlstate: self.refused.append((row, sqlstate)),
+            Refusals(self.ledger, self.remember),
             on_operation=self.operations.append,
             clock=lambda: self.time,
             chance=lambda: 0.5,
@@ -48,6 +49,11 @@ class Run:
         self.disconnect = self.writer.disconnect
         self.abort = self.writer.abort
         self.meanwhile = self.writer.meanwhile
+
+    def remember(self, row: Row, reason: str, sqlstate: str, text: str) -> bool:
+        """Remember what was refused, and keep nothing."""
+        self.refused.append((row, sqlstate))
+        return False
 
     def insert(self, rows: Sequence[EncodedRow], /) -> int:
         """Count the statements."""

@@ -22,20 +22,22 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from observability_events.making import Make
+    from observability_events.making import Piece
+    from observability_events.place import Place
+    from observability_events.records import Make
     from observability_events.rows import Row
     from observability_events.wire import EncodedRow
     from tests.postgres import Connection
 
 
-def encode(rows: Sequence[Row]) -> list[EncodedRow]:
+def encode(rows: Sequence[Row], place: Place | None = None) -> list[EncodedRow]:
     """Encode all rows."""
-    return [wire.encode(one) for one in rows]
+    return [wire.encode(one, place) for one in rows]
 
 
 def maker(spans: int, *, batch: int, make: Make = rows_of) -> Maker:
     """A maker before a buffer of that many spans, all of which are due."""
-    buffer: deque[tuple[Make, ReadableSpan]] = deque((make, span()) for _ in range(spans))
+    buffer: deque[Piece] = deque((make, span(), None, 0) for _ in range(spans))
     made = Maker(buffer, Ledger(), encode, batch)
     made.due = spans
     return made
@@ -44,13 +46,13 @@ def maker(spans: int, *, batch: int, make: Make = rows_of) -> Maker:
 def test_batches_keep_size_and_order() -> None:
     """Spans leave the buffer oldest first, a batch at a time, until no more are due."""
     given = [span() for _ in range(5)]
-    made = Maker(deque((rows_of, one) for one in given), Ledger(), encode, 2)
+    made = Maker(deque((rows_of, one, None, 0) for one in given), Ledger(), encode, 2)
     made.due = 4
     batches = []
     while made.take():
         batches.append([one.row for one in made.batch()])
     assert batches == [[row for one in pair for row in rows_of(one)] for pair in (given[:2], given[2:4])]
-    assert (made.taken, made.ahead) == (4, 0)
+    assert (made._ledger.spans, made.ahead) == (4, 0)
 
 
 def test_no_more_than_one_batch_is_made_ahead() -> None:
@@ -59,7 +61,7 @@ def test_no_more_than_one_batch_is_made_ahead() -> None:
     while made.work():
         pass
     assert not made.work()
-    assert (made.taken, made.ahead) == (2, 2)
+    assert (made._ledger.spans, made.ahead) == (2, 2)
     assert len(made.batch()) == 2
 
 
@@ -132,7 +134,7 @@ def test_rows_are_made_while_the_server_works(conn: Connection, dsn: str) -> Non
         pipeline.accept(rows_of, span())
         assert pipeline.flush(5)
         with stopped_writers(conn):
-            pipeline._buffer.extend((make, span()) for _ in range(20))  # at once: of one round
+            pipeline._buffer.extend((make, span(), None, 0) for _ in range(20))  # at once: of one round
             assert not pipeline.flush(0.3)
             assert len(made) == 20
             found = pipeline.accounts()
@@ -146,24 +148,24 @@ def test_rows_are_made_while_the_server_works(conn: Connection, dsn: str) -> Non
 
 @pytest.mark.usefixtures("events_table")
 def test_rows_made_ahead_are_accounted_for_at_the_end(conn: Connection, dsn: str) -> None:
-    """A shutdown that cannot wait counts the batch in the statement, the one made ahead and the rest as dropped."""
+    """A shutdown that cannot wait hands over the batch in the statement, the one made ahead and the rest."""
     pipeline = Pipeline(settings(dsn, batch_size=10, schedule_delay=60.0))
     pipeline.accept(rows_of, span())
     assert pipeline.flush(5)
     with stopped_writers(conn):
-        pipeline._buffer.extend((rows_of, span()) for _ in range(30))  # at once: of one round
+        pipeline._buffer.extend((rows_of, span(), None, 0) for _ in range(30))  # at once: of one round
         began = time.monotonic()
         pipeline.shutdown(0.3)
         assert time.monotonic() - began < 0.6
         found = pipeline.accounts()
-    assert (found.accepted, found.committed, found.pending, found.dropped) == (31, 1, 0, {"shutdown": 30})
+    assert (found.accepted, found.committed, found.pending, found.handed_over) == (31, 1, 0, 30)
 
 
 @pytest.mark.usefixtures("events_table")
 def test_rows_made_ahead_are_written_at_the_end(conn: Connection, dsn: str) -> None:
     """A shutdown with time enough writes all batches of the round."""
     pipeline = Pipeline(settings(dsn, batch_size=10, schedule_delay=60.0))
-    pipeline._buffer.extend((rows_of, span()) for _ in range(29))  # at once: of one round
+    pipeline._buffer.extend((rows_of, span(), None, 0) for _ in range(29))  # at once: of one round
     pipeline.accept(rows_of, span())
     pipeline.shutdown(5)
     assert count(conn) == 30

@@ -287,7 +287,7 @@ def test_the_buffer_is_bounded(pipelines: Callable[..., Pipeline], caplog: pytes
 def test_deadlines_hold_when_the_server_is_stopped(
     conn: Connection, dsn: str, pipelines: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Flush and shutdown return in time though the server answers nothing; what is lost is counted and said."""
+    """Flush and shutdown return in time though the server answers nothing; what is left is counted and said."""
     pipeline = pipelines(dsn, statement_timeout=30.0)
     pipeline.accept(rows_of, span())
     assert pipeline.flush(5)
@@ -303,7 +303,7 @@ def test_deadlines_hold_when_the_server_is_stopped(
         assert "otel-auto-assign-writer" not in {thread.name for thread in threading.enumerate()}
     accounts = pipeline.accounts()
     assert accounts.balanced
-    assert (accounts.committed, accounts.pending, accounts.dropped) == (1, 0, {"shutdown": 3})
+    assert (accounts.committed, accounts.pending, accounts.handed_over) == (1, 0, 3)
     assert "3 pieces" in caplog.text
 
 
@@ -322,7 +322,7 @@ def test_deadlines_hold_before_a_black_hole(dsn: str, pipelines: Callable[..., P
         assert not pipeline.flush(0.3)
         pipeline.shutdown(0.3)
         assert time.monotonic() - began < 0.6 + GRACE
-        assert pipeline.accounts().dropped == {"shutdown": 1}
+        assert pipeline.accounts().handed_over == 1
 
 
 @pytest.mark.usefixtures("events_table")
@@ -488,7 +488,7 @@ def test_interpreter_exit_writes_what_waits(conn: Connection, dsn: str, provider
 
 
 def test_interpreter_exit_does_not_wait_for_ever(tmp_path: Any) -> None:
-    """With an unreachable database the process ends in time, with one line that counts the loss."""
+    """With an unreachable database the process ends in time, with one line that counts what is left."""
     script = textwrap.dedent(SCRIPT).format(dsn=f"host={tmp_path}", provider_ends=False, end="")
     began = time.monotonic()
     done = subprocess.run(

@@ -168,4 +168,5 @@ def test_takes_its_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch
         provider.get_tracer("t").start_span(semconv.SPAN_QUOTE).end()
     assert processor.pipeline.accounts().dropped == {"buffer_full": 1}
     provider.shutdown()
-    assert processor.pipeline.accounts().dropped == {"buffer_full": 1, "shutdown": 1}
+    assert processor.pipeline.accounts().dropped == {"buffer_full": 1}
+    assert processor.pipeline.accounts().handed_over == 1

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from observability_events.delivery import REFUSED
-from observability_events.pipeline import SHUTDOWN, Pipeline
+from observability_events.pipeline import Pipeline
+from observability_events.refusals import REFUSED
 from observability_events.rows import rows_of
 from tests.exporters.support import read, settings, span
+from tests.faults.spool_folder import ids_on_disk
 from tests.postgres import TABLE
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ class Host:
         self.refused: dict[UUID, str] = {}
         self.pipeline = Pipeline(settings(dsn, table=table, **changes), on_refused=self._refused)
 
-    def _refused(self, row: Row, sqlstate: str) -> None:
+    def _refused(self, row: Row, reason: str, sqlstate: str, text: str) -> bool:
         assert row.id not in self.refused, "refused twice"
-        self.refused[row.id] = sqlstate
+        self.refused[row.id] = sqlstate or text
+        return False
 
     def give(self, count: int = 1, **attributes: Any) -> list[UUID]:
         """Hand ``count`` quotes over; give the ids of their rows."""
@@ -74,8 +76,8 @@ def assert_all_have_a_place(dsn: str, hosts: Sequence[Host]) -> None:
     """Assert that the accounts of ``hosts``, which have ended, balance, and agree with what is in their tables.
 
     No id is in a table twice; none is there that nobody handed over; each one that was accepted is in the table or
-    among the refused, or was counted as left behind at the end (and may be in the table all the same, if the answer
-    of the server was what was missing); and the counts are those of the ids.
+    among the refused, or waits on disk (and may be in the table all the same, if the answer of the server was what was
+    missing); and the counts are those of the ids.
     """
     for place in {(host.seen_by or dsn, host.table) for host in hosts}:
         with psycopg.connect(place[0]) as conn:
@@ -87,9 +89,10 @@ def assert_all_have_a_place(dsn: str, hosts: Sequence[Host]) -> None:
             accounts = host.pipeline.accounts()
             assert accounts.balanced
             assert accounts.pending == 0
-            left_behind = accounts.dropped.get(SHUTDOWN, 0)
-            lost = set(host.accepted) - written.keys() - host.refused.keys()
-            assert len(lost) <= left_behind
+            left_behind = set(host.accepted) - written.keys() - host.refused.keys()
+            assert len(left_behind) <= accounts.handed_over
+            assert left_behind <= ids_on_disk()
             assert accounts.dropped.get(REFUSED, 0) == len(host.refused)
             assert host.refused.keys().isdisjoint(written)
-            assert accounts.committed == len(host.accepted) - len(host.refused) - left_behind
+            came = accounts.adopted + len(host.accepted)
+            assert accounts.committed == came - len(host.refused) - accounts.handed_over

@@ -58,7 +58,7 @@ def test_flush_and_shutdown_are_in_time_when_the_servers_process_has_stopped(
         assert not host.settles(0.3)
         host.pipeline.shutdown(0.3)
         assert time.monotonic() - began < 0.6 + GRACE
-    assert host.pipeline.accounts().dropped == {"shutdown": 3}
+    assert host.pipeline.accounts().handed_over == 3
 
 
 def test_a_machine_that_hangs_is_waited_for(own_server: Server, own_dsn: str, own_hosts: NewHost) -> None:
