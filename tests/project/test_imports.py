@@ -45,7 +45,12 @@ EXPORTER: Final = (
     {"observability_events"},
     {"observability_events.sink"},
     {"observability_events.sink.otlp"},
-    {"observability_events.processor", "observability_events.exporter", "observability_events.sampler"},
+    {
+        "observability_events.processor",
+        "observability_events.exporter",
+        "observability_events.replay",
+        "observability_events.sampler",
+    },
     {"observability_events.pipeline", "observability_events.reconcile"},
     {"observability_events.postgres", "observability_events.console", "observability_events.writing"},
     {
@@ -57,6 +62,7 @@ EXPORTER: Final = (
     {"observability_events.estate", "observability_events.keeping"},
     {"observability_events.spool"},
     {"observability_events.ownership"},
+    {"observability_events.overview"},
     {"observability_events.probe", "observability_events.dead_letters"},
     {"observability_events.columns"},
     {"observability_events.connection", "observability_events.delivery", "observability_events.making"},
@@ -97,7 +103,7 @@ READING: Final = (
 )
 COMMANDS: Final = (
     {"otel_auto_assign.cli"},
-    {"otel_auto_assign.commands.reconcile", "otel_auto_assign.commands.settings"},
+    {"otel_auto_assign.commands.reconcile", "otel_auto_assign.commands.settings", "otel_auto_assign.commands.spool"},
     {"otel_auto_assign.commands.database"},
     {"otel_auto_assign.commands.exits"},
     {"otel_auto_assign.commands"},
