@@ -22,7 +22,7 @@ from otel_auto_assign.cli import app
 from otel_auto_assign.commands.spool import WIDE_ENOUGH, print_status
 from tests.exporters.support import add_parent, count, read, row, settings, until
 from tests.exporters.waiting import leave, living
-from tests.postgres import create_events_table
+from tests.postgres import create_events_table, insert_only_role
 from tests.project.sources import ROOT
 
 if TYPE_CHECKING:
@@ -210,6 +210,16 @@ def test_the_good_letters_among_bad_ones_are_written(conn: Connection, dsn: str,
     assert left == {bad[0].id: "23514", bad[1].id: "22P05", bad[2].id: "", damaged.id: "P0001"}
     kept = dict(read(conn, "id, context->>'booking_ref'"))
     assert kept[dangling.id] == str(dangling.booking_id)
+
+
+def test_a_role_that_may_only_insert_can_replay(conn: Connection, dsn: str, schema: str, events_table: str) -> None:
+    """It cannot look whether a booking exists: the letter goes in without it, and keeps it in its context."""
+    letter = row(booking_id=uuid.uuid4(), restaurant_id=uuid.uuid4())
+    with insert_only_role(dsn, schema) as (role_dsn, _):
+        assert letters_of(role_dsn).add(letter, "refused", "23514", "no")
+        assert run("replay", "--dead-letters", "--dsn", role_dsn).exit_code == 0
+    (kept,) = read(conn, "id, booking_id, context->>'booking_ref', context->>'restaurant_ref'")
+    assert kept == (letter.id, None, str(letter.booking_id), str(letter.restaurant_id))
 
 
 def test_what_is_too_old_is_said_to_be_lost(
