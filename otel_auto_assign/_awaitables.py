@@ -172,7 +172,7 @@ class Awaited(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 is not ge
 
 
 class AwaitedCoroutine(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 is not generic
-    """A coroutine whose end ends a scope: for ``await``, for a task, and for who drives it by hand."""
+    """A coroutine whose end ends a scope: for ``await``, ``yield from``, a task, and for who drives it by hand."""
 
     def __init__(self, coroutine: Any, scope: CallScope) -> None:
         super().__init__(coroutine)
@@ -181,6 +181,11 @@ class AwaitedCoroutine(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 
 
     def __await__(self) -> _Steps:
         return self._self_steps
+
+    __iter__ = __await__  # for ``yield from``: wrapt's own would give what is wrapped
+
+    def __next__(self) -> Any:
+        return next(self._self_steps)
 
     def send(self, value: Any) -> Any:
         """Hand ``value`` in."""

@@ -29,9 +29,12 @@ Begin = Callable[[Spec, tuple[Any, ...], dict[str, Any]], CallScope | None]
 
 
 def begin_safely(begin: Begin, spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallScope | None:
-    """Begin a scope; a fault of ours means a call without one."""
+    """Begin a scope; a fault of ours means a call without one, and so does a stack with no room for it."""
     try:
-        return begin(spec, args, kwargs)
-    except Exception as failure:
-        swallowed(f"starting a span for {spec.name}", failure)
-        return None
+        try:
+            return begin(spec, args, kwargs)
+        except Exception as failure:
+            swallowed(f"starting a span for {spec.name}", failure)
+    except RecursionError:  # not even room to say so; what the function itself does here is the host's
+        pass
+    return None

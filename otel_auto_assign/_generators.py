@@ -134,7 +134,7 @@ def _steps(inner: Generator[Any, Any, Any], start: Start, *, answers: bool) -> G
         try:
             value = step(argument)
         except StopIteration as stop:
-            scope.returned(last if answers and stop.value is None else stop.value)
+            scope.returned(last if stop.value is None else stop.value)
             return stop.value
         except BaseException as exception:
             _left(scope, exception, last, closed=answers and exception is argument)

@@ -53,17 +53,22 @@ def swallowed(place: str, error: BaseException, /) -> None:
 
     ``place`` is a few constant words that say what did not work ("the extractor of planner.quote"), never a value.
     """
-    failures[place] += 1
+    try:
+        failures[place] += 1
+        first = failures[place] == 1
+        if first and not _strict:
+            _log.warning(
+                "%s failed with %s; the application is not affected. Further failures there are counted, not logged."
+                "\n%s",
+                place,
+                type(error).__name__,
+                # Without the message, which may be the host's own and name a person.
+                "".join(traceback.format_tb(error.__traceback__)),
+            )
+    except RecursionError:  # the host's stack is at its end: there is no room to say anything
+        return
     if _strict:
         raise error
-    if failures[place] == 1:
-        _log.warning(
-            "%s failed with %s; the application is not affected. Further failures there are counted, not logged.\n%s",
-            place,
-            type(error).__name__,
-            # Without the message, which may be the host's own and name a person.
-            "".join(traceback.format_tb(error.__traceback__)),
-        )
 
 
 @contextmanager

@@ -132,7 +132,10 @@ class Scope:
 
     def _failed(self, failure: Exception) -> None:
         """End the span all the same after a fault of ours: a job has its summary, an inline run its terminal."""
-        self._end_anyway()
+        try:
+            self._end_anyway()
+        except RecursionError:  # the stack is at its end; a moment ago there was room for the context
+            pass
         swallowed(f"finishing {self.spec.name}", failure)
 
     def _end_anyway(self) -> None:

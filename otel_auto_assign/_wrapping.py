@@ -34,11 +34,20 @@ Decorate = Callable[[Any], Any]
 def inside_descriptor(what: Any, decorate: Decorate) -> Any:
     """Decorate what a descriptor that is no callable holds, and give such a descriptor; None if it is none."""
     kind = type(what)
-    if issubclass(kind, (classmethod, staticmethod)):
-        return kind(decorate(what.__func__))
+    for plain in (classmethod, staticmethod):
+        if issubclass(kind, plain):
+            return _another(what, plain, decorate(what.__func__))
     if issubclass(kind, functools.partialmethod):
-        return kind(decorate(what.func), *what.args, **what.keywords)
+        return _another(what, functools.partialmethod, decorate(what.func), *what.args, **what.keywords)
     return None
+
+
+def _another(descriptor: Any, plain: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Make another of a descriptor's class, whose own ``__init__`` may want anything."""
+    made = plain.__new__(type(descriptor))
+    vars(made).update(vars(descriptor))
+    plain.__init__(made, *arguments, **keywords)
+    return made
 
 
 def check_supported(function: Any, decorator: str) -> None:

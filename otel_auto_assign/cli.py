@@ -17,7 +17,9 @@ try:
     from typer.core import TyperGroup
 
     from otel_auto_assign.commands import exits
+    from otel_auto_assign.commands.check import check
     from otel_auto_assign.commands.reconcile import reconcile_jobs
+    from otel_auto_assign.commands.report import show_report
     from otel_auto_assign.commands.settings import show_settings
     from otel_auto_assign.commands.spool import spool
 except ModuleNotFoundError as missing:
@@ -58,9 +60,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     epilog=exits.EPILOG,
 )
+app.command(name="check")(check)
 app.command(name="reconcile")(reconcile_jobs)
 app.command(name="settings")(show_settings)
 app.add_typer(spool, name="spool")
+app.command(name="report")(show_report)
 
 
 def _show_version(wanted: bool) -> None:

@@ -156,6 +156,7 @@ class Metrics:
             thread.start()
         except RuntimeError:  # the process is about to end, or has too many: the last collection records what waits
             self._starting.release()
+            self._nothing.acquire(blocking=False)  # so that the next call tries again
         else:
             self._thread = thread
 

@@ -267,3 +267,8 @@ EVENT_INLINE_SUCCEEDED: Final = "inline_auto_assign.succeeded"
 EVENT_INLINE_TIMEOUT: Final = "inline_auto_assign.timeout"
 EVENT_INLINE_OPERATION_ABORTED: Final = "inline_auto_assign.operation_aborted"
 EVENT_INLINE_STAGE_SLOW: Final = "inline_auto_assign.stage_slow"
+
+EVENTS: Final = frozenset(value for name, value in dict(globals()).items() if name.startswith("EVENT_"))
+"""All event types of the catalogue."""
+INLINE_TERMINALS: Final = frozenset(f"inline_auto_assign.{outcome}" for outcome in INLINE_OUTCOMES)
+"""The event types of which an inline run has exactly one that is not late."""

@@ -226,7 +226,8 @@ class Settings:
         5.0,
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_SHUTDOWN_TIMEOUT",
         unit="s",
-        doc="The longest that the end of the process waits for rows to be written.",
+        doc="The longest that the end of the process waits for rows to be written, however many processors and "
+        "exporters it has: one that is shut down within a second after others have used the time up has 50 ms left.",
         check=_not_negative,
     )
     reconcile_dsn: str = _setting(
@@ -255,8 +256,9 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] | None = None, /, **overrides: Any) -> Settings:
         """Read the settings from ``environ`` (default: the process's); ``overrides`` come before it.
 
-        A variable that is empty counts as not set. A bad value is reported once by a warning in the log that names
-        the variable and the default taken; it raises nothing. A bad override raises ``ValueError``.
+        A variable that is empty counts as not set. A bad value is reported by a warning in the log that names the
+        variable and the default taken, once in a process, however many of its parts read it; it raises nothing.
+        A bad override raises ``ValueError``.
         """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
@@ -270,11 +272,18 @@ class Settings:
                 value = _parsed(environ[variable], _types()[spec.name])
                 values[spec.name] = _checked(value, _types()[spec.name], spec.metadata["check"])
             except ValueError as error:
+                if (variable, environ[variable]) in _reported:
+                    continue
+                _reported.add((variable, environ[variable]))
                 shown = "its value" if not spec.repr else repr(environ[variable][:80])
                 _log.warning(
                     "environment variable %s: %s is not usable (%s); using %r", variable, shown, error, spec.default
                 )
         return cls(**values, **overrides)
+
+
+_reported: Final[set[tuple[str, str]]] = set()
+"""Bad values of the environment that the log has been told of: instrumentation, processor and exporter all read it."""
 
 
 def _types() -> dict[str, type]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+import signal
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
-from otel_auto_assign import _guard
+from otel_auto_assign import _guard, settings
 from otel_auto_assign._runtime import runtime
 from tests.instrumentation.recording import Recorder
 
@@ -20,6 +22,17 @@ pytest_plugins = ["tests.postgres"]
 DECIDING = ("opentelemetry-api", "opentelemetry-instrumentation", "wrapt", "psycopg")
 
 
+def pytest_configure() -> None:
+    """Let property tests take their time, and children of tests be ended by a hang-up, also under nohup.
+
+    A signal that is ignored stays so in all that is started; one that is handled does not, and ends no test either.
+    """
+    hypothesis.settings.register_profile("ours", deadline=None)  # no test is about the speed of a busy machine
+    hypothesis.settings.load_profile("ours")
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
+
+
 def pytest_report_header() -> str:
     """Say which versions this run is about."""
     return f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in DECIDING)
@@ -27,8 +40,9 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(autouse=True)
 def _let_faults_through() -> Iterator[None]:
-    """Run the test so that what our guard would swallow fails it; what it counted before is forgotten."""
+    """Run the test so that what our guard would swallow fails it; what was counted and said before is forgotten."""
     _guard.failures.clear()
+    settings._reported.clear()
     with _guard.strict():
         yield
 

@@ -2,9 +2,9 @@
 
     python -m tests.debian [pytest's arguments]
 
-PostgreSQL is installed where it is missing (by ``apt-get``, which needs root). The server is one of our own, as the
-embedded one is: in a temporary folder, on a unix socket, ended with this process however that ends. A cluster that
-Debian's package has made is neither started nor used.
+PostgreSQL, pgbouncer and what else they need are installed where they are missing (by ``apt-get``, which needs root).
+The server is one of our own, as the embedded one is: in a temporary folder, on a unix socket, ended with this process
+however that ends. A cluster or a pooler that Debian's package has made is neither started nor used.
 """
 
 from __future__ import annotations
@@ -22,26 +22,36 @@ import pytest
 from examples.embedded_postgres import EmbeddedPostgres
 
 VERSION: Final = 15
-PACKAGE: Final = f"postgresql-{VERSION}"
+PACKAGES: Final = (f"postgresql-{VERSION}", "pgbouncer", "openssl", "strace")
+TOOLS: Final = ("pgbouncer", "openssl", "strace")
+SYSTEM_PATH: Final = "/usr/sbin"  # where pgbouncer is; not on everybody's path
 PROGRAMS: Final = Path(f"/usr/lib/postgresql/{VERSION}/bin")
 EXIT_FAILED: Final = 1
 EXIT_UNUSABLE: Final = 2
 
 
 class Passed:
-    """A pytest plugin: how many database tests have passed."""
+    """A pytest plugin: how many database tests have passed, and of those how many need what is installed here."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.only_here = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a test that has passed, if it used the server."""
-        self.count += report.when == "call" and report.passed and "postgres" in report.keywords
+        if report.when == "call" and report.passed and "postgres" in report.keywords:
+            self.count += 1
+            self.only_here += "debian" in report.keywords
+
+    def enough(self, *, whole: bool) -> bool:
+        """Whether a run proves something; ``whole``: of all tests, not of a choice."""
+        return self.count > 0 and (self.only_here > 0 or not whole)
 
 
 def installed(programs: Path) -> bool:
-    """Whether the server's programs are there."""
-    return all((programs / name).is_file() for name in ("postgres", "initdb"))
+    """Whether the server's programs and the tools are there."""
+    tools = all(shutil.which(tool) or shutil.which(tool, path=SYSTEM_PATH) for tool in TOOLS)
+    return tools and all((programs / name).is_file() for name in ("postgres", "initdb"))
 
 
 def install(programs: Path) -> None:
@@ -50,22 +60,27 @@ def install(programs: Path) -> None:
     Raises:
         RuntimeError: It cannot be done here; says what to do instead.
     """
-    by_hand = f"install the package {PACKAGE} of Debian 12, or run `make test` with AUTO_ASSIGN_TEST_DSN"
+    packages = " ".join(PACKAGES)
+    by_hand = f"install the packages {packages} of Debian 12, or run `make test` with AUTO_ASSIGN_TEST_DSN"
+    missing = f"{programs}, {' or '.join(TOOLS)} is missing"
     if shutil.which("apt-get") is None:
-        raise RuntimeError(f"{programs} is missing, and this system has no apt-get: {by_hand}")
+        raise RuntimeError(f"{missing}, and this system has no apt-get: {by_hand}")
     if os.geteuid() != 0:
-        raise RuntimeError(f"{programs} is missing, and only root can install it: apt-get install {PACKAGE}")
+        raise RuntimeError(f"{missing}, and only root can install it: apt-get install {packages}")
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (("update",), ("install", "--yes", "--no-install-recommends", PACKAGE)):
+    for command in (("update",), ("install", "--yes", "--no-install-recommends", *PACKAGES)):
         done = subprocess.run(["apt-get", "-qq", *command], env=environ, stdout=subprocess.DEVNULL, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"apt-get {' '.join(command)} failed (see above): {by_hand}")
     if not installed(programs):
-        raise RuntimeError(f"{PACKAGE} was installed, but {programs} has no server: {by_hand}")
+        raise RuntimeError(f"{packages} were installed, but {missing}: {by_hand}")
 
 
 def run(arguments: list[str], programs: Path) -> int:
-    """Run the database tests on a server of ``programs``; 0 only if some ran, and all of these passed."""
+    """Run the database tests on a server of ``programs``; 0 only if some ran, and all of these passed.
+
+    Without ``arguments``, which may choose among them, those must be among them for which tools were installed.
+    """
     passed = Passed()
     with EmbeddedPostgres(programs=programs) as server:
         with psycopg.connect(server.dsn) as conn:
@@ -74,16 +89,19 @@ def run(arguments: list[str], programs: Path) -> int:
             sys.stderr.write(f"{programs} is PostgreSQL {major}, not {VERSION}\n")
             return EXIT_UNUSABLE
         os.environ["AUTO_ASSIGN_TEST_DSN"] = server.dsn
+        os.environ["AUTO_ASSIGN_TEST_PROGRAMS"] = str(programs)
         code = pytest.main(["-m", "postgres", *arguments], plugins=[passed])
-    sys.stdout.write(f"PostgreSQL {VERSION}: {passed.count} database tests passed\n")
-    return int(code) or (0 if passed.count else EXIT_FAILED)
+    sys.stdout.write(
+        f"PostgreSQL {VERSION}: {passed.count} database tests passed, {passed.only_here} of them only here\n"
+    )
+    return int(code) or (0 if passed.enough(whole=not arguments) else EXIT_FAILED)
 
 
 def main() -> int:
     """Install what is missing, and run."""
     try:
         if not installed(PROGRAMS):
-            sys.stdout.write(f"installing {PACKAGE}, once\n")
+            sys.stdout.write(f"installing {' '.join(PACKAGES)}, once\n")
             install(PROGRAMS)
         return run(sys.argv[1:], PROGRAMS)
     except RuntimeError as error:

@@ -4,7 +4,8 @@
 is started, once a test session. No other variable is read. Only what a test has created is ever dropped.
 
 Every test that uses the server, or one of its own, however indirectly, has the marker ``postgres``: ``-m postgres``
-selects by what is used, so no test can be forgotten.
+selects by what is used, so no test can be forgotten. Tests with the marker ``debian`` need what only `tests.debian`
+installs; elsewhere they are deselected, and the summary says so.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TABLE = "observability_events"
+PROGRAMS = "AUTO_ASSIGN_TEST_PROGRAMS"
+"""The variable that names the folder of PostgreSQL's programs for servers of the tests' own; `tests.debian` sets it."""
 SERVERS = ("server_dsn", "own_server")
 """The fixtures behind which there is a server."""
 
@@ -42,13 +45,28 @@ PARENTS = {"restaurant_id": "restaurants", "booking_id": "bookings"}
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
+_elsewhere = pytest.StashKey[int]()
+
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use the server."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that use the server; leave those out for which something is not installed."""
+    elsewhere = [] if os.environ.get(PROGRAMS) else [item for item in items if item.get_closest_marker("debian")]
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
+        config.stash[_elsewhere] = len(elsewhere)
     for item in items:
         if not set(SERVERS).isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.postgres)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say why tests were left out."""
+    if count := config.stash.get(_elsewhere, 0):
+        terminalreporter.write_line(
+            f"{count} tests deselected: they need pgbouncer, strace and a server with TLS; make test-debian has them"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -86,6 +89,14 @@ def test_a_bad_value_in_the_environment_warns_and_falls_back(
     assert record.levelno == logging.WARNING
     for said in (variable, repr(text), repr(getattr(Settings(), field))):
         assert said in record.getMessage()
+
+
+def test_a_bad_value_is_said_once_in_a_process() -> None:
+    """Whatever reads it: the instrumentation at its import, the exporter that the environment asks for."""
+    program = "import otel_auto_assign.decorators, observability_events as o; o.ObservabilityEventsExporter()"
+    environ = os.environ | {f"{PREFIX}BATCH_SIZE": "many", f"{PREFIX}DSN": "host=/no/such/folder"}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    assert done.stderr.count(f"{PREFIX}BATCH_SIZE") == 1
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,8 @@ def _report(console: Console, options: Options, sandbox: Sandbox, runs: list[Pha
     report.print_queries(console, read_questions("queries"))
     report.print_evidence(console, evidence)
     for run, found in zip(runs, computed, strict=True):
-        write_csv(options.out / f"{run.phase.name}.csv", run.window, found)
+        with (options.out / f"{run.phase.name}.csv").open("w", encoding="utf-8", newline="") as file:
+            write_csv(file, run.window, found)
     console.print(f"\nWritten: {', '.join(str(options.out / f'{run.phase.name}.csv') for run in runs)}")
     problems = shortcomings(
         evidence if options.is_default_day else [], verdicts, written=tracing.written(), lost=tracing.lost()

@@ -21,7 +21,7 @@ from examples.restaurant.flags import PLANNER_CACHE, RETRY_POLICY_V2
 from examples.restaurant.requests import Request
 from examples.restaurant.simulation import Day
 from examples.restaurant.stop import Stop
-from otel_auto_assign.analysis.figures import Window
+from otel_auto_assign.analysis.windows import Window
 
 DESK_OPENS: Final = timedelta(hours=2)
 """So long before the first guests, the clock starts."""

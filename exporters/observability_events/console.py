@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
-from typing import TYPE_CHECKING, TextIO
+from collections import deque
+from select import PIPE_BUF
+from typing import TYPE_CHECKING, Final, TextIO
 
 import orjson
 
-from observability_events.connection import nothing
+from observability_events.connection import LOOK_SECONDS, nothing
+from observability_events.failures import LostError
 from otel_auto_assign._guard import SafeLog
 
 if TYPE_CHECKING:
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from otel_auto_assign.settings import Settings
 
 _log = SafeLog(__name__)
+
+NOT_PRINTED: Final = "not_printed"
 
 
 def as_json(row: Row) -> bytes:
@@ -31,23 +37,30 @@ def as_json(row: Row) -> bytes:
 class ConsoleWriter:
     """Prints batches, in the place of `observability_events.postgres.PostgresWriter`.
 
-    A standard output that is closed, broken or not there at all takes nothing, which is said once in the log; nothing
-    is raised, for no database will ever be the better for waiting.
+    A standard output that is closed, broken or not there at all takes nothing. That is said once in the log and counted
+    as `NOT_PRINTED`: waiting would not help, as it does with a database. One that others have made non-blocking, or
+    whose reader stands still, is waited for.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.meanwhile: Callable[[], bool] = nothing
         self._complained = False
+        self._aborted = False
 
     def insert(self, rows: Sequence[EncodedRow]) -> int:
-        """Print ``rows``, all of them at once."""
-        lines = b"".join([as_json(encoded.row) + b"\n" for encoded in rows])
+        """Print ``rows``, in their order.
+
+        Raises:
+            LostError: where the standard output takes no more.
+        """
+        lines = deque(as_json(encoded.row) + b"\n" for encoded in rows)
         try:
-            _print(sys.stdout, lines)
+            self._print(sys.stdout, lines)
         except Exception as error:
             if not self._complained:
                 self._complained = True
                 _log.warning("rows cannot be printed and are lost: %s", error)
+            raise LostError(NOT_PRINTED, len(lines)) from error
         return len(rows)
 
     def dangling(self, error: BaseException) -> str | None:
@@ -62,25 +75,52 @@ class ConsoleWriter:
         """Leave the standard output to those who use it, too."""
 
     def abort(self) -> None:
-        """Do nothing: a reader that does not read holds up the writer's thread, which ends with the process."""
+        """Wait no longer for a reader that does not read."""
+        self._aborted = True
 
+    def _print(self, out: TextIO | None, lines: deque[bytes]) -> None:
+        """Write to the file behind ``out`` where it has one, past its buffer; what was written leaves ``lines``.
 
-def _print(out: TextIO | None, lines: bytes) -> None:
-    """Write to the file behind ``out`` where it has one, past its buffer.
+        What cannot be written would stay in the buffer, and Python's own flush at the exit would fail of it: the host
+        would leave with another exit code, and with a reader that stands still it would never leave.
 
-    What cannot be written would stay in the buffer, and Python's own flush at the exit would fail of it: the host would
-    leave with another exit code, and with a reader that stands still it would never leave.
+        Raises:
+            OSError: and others, as ``out`` may be anything.
+        """
+        if out is None:
+            raise OSError("there is no standard output")
+        try:
+            descriptor = out.fileno()
+        except (OSError, AttributeError):  # captured by a test, shown by a notebook
+            out.write(b"".join(lines).decode())
+            out.flush()
+            lines.clear()
+            return
+        while lines:
+            piece = lines[0][:PIPE_BUF]
+            whole = 1  # lines in the piece
+            while whole < len(lines) and len(piece) + len(lines[whole]) <= PIPE_BUF:
+                piece += lines[whole]
+                whole += 1
+            self._wait_for(descriptor)
+            try:
+                written = os.write(descriptor, piece)
+            except BlockingIOError:  # somebody else was faster
+                continue
+            while written and written >= len(lines[0]):
+                written -= len(lines.popleft())
+            if written:
+                lines[0] = lines[0][written:]
 
-    Raises:
-        OSError: and others, as ``out`` may be anything.
-    """
-    if out is None:
-        raise OSError("there is no standard output")
-    try:
-        descriptor = out.fileno()
-    except (OSError, AttributeError):  # captured by a test, shown by a notebook
-        out.write(lines.decode())
-        out.flush()
-        return
-    while lines:
-        lines = lines[os.write(descriptor, lines) :]
+    def _wait_for(self, descriptor: int) -> None:
+        """Wait until so much can be written at once that no other's output comes between: `PIPE_BUF` bytes of a pipe.
+
+        Raises:
+            OSError: if it was given up.
+        """
+        poll = select.poll()
+        poll.register(descriptor, select.POLLOUT)
+        while not self._aborted:
+            if poll.poll(LOOK_SECONDS * 1000):
+                return
+        raise OSError("nobody reads the standard output")

@@ -20,6 +20,7 @@ that bad rows cannot stop good ones.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import OrderedDict, deque
@@ -32,7 +33,7 @@ import psycopg
 from observability_events import wire
 from observability_events.circuit import Circuit
 from observability_events.complaints import Complaint
-from observability_events.failures import Action, TableUnfitError, action
+from observability_events.failures import Action, LostError, TableUnfitError, action
 from observability_events.groups import OF_COLUMNS, Group, Kind, Suspect, Trial, kind_of, proves
 from observability_events.refusals import NOT_ENCODABLE, REFUSED, Refusals
 from otel_auto_assign._guard import SafeLog
@@ -69,7 +70,12 @@ class Writer(Protocol):
     meanwhile: Callable[[], bool]
 
     def insert(self, rows: Sequence[EncodedRow], /) -> int:
-        """Write ``rows``; give how many were not there before."""
+        """Write ``rows``; give how many were not there before.
+
+        Raises:
+            LostError: if some can never be written, and waiting will not help.
+            Exception: of another kind, after which it is known that none was written, or ids make trying again safe.
+        """
 
     def dangling(self, error: BaseException, /) -> str | None:
         """Give the column that ``error`` blames for referencing nothing."""
@@ -96,10 +102,10 @@ class Delivery:
         writer: Writes a group.
         ledger: Told what becomes of each row.
         refusals: Gets each row that the database will never take.
-        circuit: Told of successes, and of failures after which there is a wait.
-        away: Held while the server is waited for: others may take what is in hand meanwhile.
         on_operation: Told how many seconds a batch, or a part of one, was in hand until it was committed; it must not
             raise.
+        circuit: Told of successes, and of failures after which there is a wait.
+        away: Held while the server is waited for: others may take what is in hand meanwhile.
         clock: Seconds, monotonic.
         chance: A number in [0, 1) for the jitter.
     """
@@ -107,9 +113,9 @@ class Delivery:
     writer: Writer
     ledger: Ledger
     refusals: Refusals
+    on_operation: Callable[[float], None] = nothing_timed
     circuit: Circuit = field(default_factory=Circuit)
     away: Callable[[], AbstractContextManager[None]] = nullcontext
-    on_operation: Callable[[float], None] = nothing_timed
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
     _groups: deque[Group] = field(default_factory=deque)
@@ -131,6 +137,13 @@ class Delivery:
     def busy(self) -> bool:
         """Whether `step` has something to do now."""
         return bool(self._groups) or (self._parked > 0 and self.clock() >= self._retry_at)
+
+    @property
+    def rest_seconds(self) -> float:
+        """How long `step` has nothing to do, unless further rows are given."""
+        if self._groups:
+            return 0.0
+        return max(0.0, self._retry_at - self.clock()) if self._parked else math.inf
 
     @property
     def waiting(self) -> bool:
@@ -175,6 +188,11 @@ class Delivery:
         try:
             with self.away():
                 inserted = self.writer.insert(group.rows)
+        except LostError as lost:
+            self._groups.popleft()
+            self.ledger.committed(len(group.rows) - lost.rows, already_present=0)
+            self.ledger.dropped(lost.reason, lost.rows)
+            return 0.0
         except Exception as error:
             return self._failed(group, error)
         self._groups.popleft()
@@ -286,7 +304,7 @@ class Delivery:
                 continue
             self._blocked += [row for row in group.rows if kind in (None, kind_of(row))]
             if left:
-                self._groups.append(Group(left, Trial(trial.began)))
+                self._groups.append(Group(left, Trial(group.trial.began)))
 
     def _unpark(self) -> None:
         """Put what is parked in hand again, the suspects last: three others are tried first each time."""

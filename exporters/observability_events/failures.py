@@ -57,6 +57,15 @@ class DeadlineError(psycopg.OperationalError):
     """A statement was given up by this side; whether it was committed is not known."""
 
 
+class LostError(Exception):
+    """The last ``rows`` of a batch can never be written, those before them are; ``reason`` is what is counted."""
+
+    def __init__(self, reason: str, rows: int) -> None:
+        super().__init__(reason, rows)
+        self.reason = reason
+        self.rows = rows
+
+
 def refused_by_policy(error: BaseException) -> bool:
     """Say whether row security refused the row: a policy is against it, no privilege is missing."""
     return (

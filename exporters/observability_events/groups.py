@@ -22,7 +22,7 @@ class Trial:
     """What a batch and its halves have in common.
 
     Attributes:
-        began: When it came in hand.
+        began: When it came in hand, by the delivery's clock.
         proven: The kinds of those that were committed.
         suspects: How many became suspects.
         again: Whether it is tried again what was suspect before.

@@ -26,7 +26,7 @@ from observability_events.connection import dsn_problem
 from observability_events.console import ConsoleWriter
 from observability_events.dead_letters import DeadLetters
 from observability_events.delivery import Writer
-from observability_events.ending import Ending
+from observability_events.ending import CallersThread, Ending
 from observability_events.postgres import PostgresWriter
 from observability_events.refusals import OnRefused, nothing_kept
 from observability_events.spool import Spool
@@ -71,9 +71,9 @@ class Pipeline:
         writer: Makes the writer, once in each process; by default one for PostgreSQL, or with ``settings.console`` one
             that prints.
         on_refused: Called by the writer thread with each row that the database will never take, to keep it; by default
-            it becomes a dead letter in the spool's folder.
-        destination: The spool's folder that rows go to and come from; by default that of the DSN and the table.
+            that is done in the destination's dead letters.
         meter_provider: Gets the metrics of the pipeline itself; by default the global one.
+        destination: The spool's folder that rows go to and come from; by default that of the DSN and the table.
 
     Without a usable DSN it says so once in the log and drops what it is given, unless it is to print it.
     """
@@ -84,8 +84,8 @@ class Pipeline:
         *,
         writer: Callable[[Settings], Writer] | None = None,
         on_refused: OnRefused | None = None,
-        destination: Destination | None = None,
         meter_provider: MeterProvider | None = None,
+        destination: Destination | None = None,
     ) -> None:
         self._settings = settings
         self._new_writer = writer or (ConsoleWriter if settings.console else PostgresWriter)
@@ -105,8 +105,9 @@ class Pipeline:
         if not self._spools:
             self._spool.usable = self._spool.durable = False
         self._writer = self._new_writer(self._settings)
-        on_refused = self._on_refused or (self._dead_letters() if self._spools else nothing_kept)
-        self._writing = Writing(self._settings, self._writer, self._spool, on_refused, self._telemetry.operation)
+        self._writing = Writing(
+            self._settings, self._writer, self._spool, self._on_refused or self._letters(), self._telemetry.operation
+        )
         self._buffer = self._writing.buffer
         self._ledger = self._writing.ledger
         self._work = self._writing.work
@@ -116,7 +117,9 @@ class Pipeline:
         self._thread: threading.Thread | None = None
         self._telemetry.begin()
 
-    def _dead_letters(self) -> OnRefused:
+    def _letters(self) -> OnRefused:
+        if not self._spool.usable:
+            return nothing_kept
         return DeadLetters(self._spool.ownership.destination.path, dsn=self._settings.dsn).add
 
     # -- the caller's side ------------------------------------------------------------------------------------------
@@ -226,7 +229,7 @@ class Pipeline:
             if self._refusing == SHUTDOWN:
                 return
             self._refusing = SHUTDOWN
-            thread = self._thread
+            thread = self._thread or (CallersThread(self._run) if self._buffer else None)
         if thread is not None:
             if timeout is None:
                 for pipeline in list(_live):
@@ -237,7 +240,7 @@ class Pipeline:
                 self._end(thread, timeout)
         self._leave_behind()
 
-    def _end(self, thread: threading.Thread, timeout: float) -> None:
+    def _end(self, thread: threading.Thread | CallersThread, timeout: float) -> None:
         if self._spool.usable:
             timeout -= min(timeout * KEEPING_SHARE, KEEPING_MOST_SECONDS)
         self._writing.stop_at = time.monotonic() + timeout
@@ -261,12 +264,15 @@ class Pipeline:
         thread = threading.Thread(target=self._run, name="otel-auto-assign-writer", daemon=True)
         try:
             thread.start()
-            if self._syncer is not None:
-                self._syncer.start()
+        except RuntimeError:  # the process ends, or has too many: what waits is for the next span's try, or `shutdown`
+            self._starting.release()
         except BaseException:
             self._starting.release()
             raise
-        self._thread = thread
+        else:
+            self._thread = thread
+            if self._syncer is not None:
+                self._syncer.start()
 
     def _run(self) -> None:
         """Have the thread hold this pipeline, so that the end of the process finds one that the host has forgotten."""

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 _remarks = Remarks(SafeLog(__name__))
 
 TABLE: Final = "table"
-INSERTING: Final = "permission to insert"
+INSERTING: Final = "permission"
 POLICIES: Final = "row security"
-SWALLOWING: Final = "unique indexes and triggers"
+SWALLOWING: Final = "swallowed rows"
 _WHO: Final = "SELECT current_user, current_database()"
 
 
@@ -127,6 +127,8 @@ def probe(connection: Connection, table: str) -> Shape:
         psycopg.Error: if the question fails.
     """
     found = look(connection, table)
+    if isinstance(found, Finding):
+        raise TableUnfitError(str(found))
     columns = examine(connection, found.oid, found.full, found.quoted_role, found.triggers)
     findings = [*judge(found), *columns.findings]
     wrong = [str(finding) for finding in findings if finding.verdict is Verdict.WRONG]
@@ -135,11 +137,10 @@ def probe(connection: Connection, table: str) -> Shape:
     return _shape(connection, found, columns, findings)
 
 
-def look(connection: Connection, table: str) -> Table:
-    """Ask the catalogue what ``table`` is.
+def look(connection: Connection, table: str) -> Table | Finding:
+    """Ask the catalogue what ``table`` is; give what is wrong where it is not there or not to be seen.
 
     Raises:
-        TableUnfitError: if it is not there or not to be seen.
         psycopg.Error: if the question fails.
     """
     role, database = (sql.Identifier(name).as_string() for name in one(connection, _WHO))
@@ -147,13 +148,14 @@ def look(connection: Connection, table: str) -> Table:
     try:
         found = connection.execute(question("table"), {"table": table}).fetchone()
     except psycopg.errors.InsufficientPrivilege:
-        raise TableUnfitError(
-            f"no permission to use the schema of {table} {who}: GRANT USAGE ON SCHEMA … TO {role}"
-        ) from None
+        evidence = f"no permission to use the schema of {table} {who}"
+        return Finding(TABLE, Verdict.WRONG, evidence, f"GRANT USAGE ON SCHEMA … TO {role}")
     if found is None:
-        raise TableUnfitError(
-            f"table {table} does not exist, or its schema is not on the search path or not to be used, {who}: "
-            "create it, or set OTEL_EXPORTER_OBSERVABILITY_EVENTS_TABLE to its name with its schema"
+        return Finding(
+            TABLE,
+            Verdict.WRONG,
+            f"table {table} does not exist, or its schema is not on the search path or not to be used, {who}",
+            "create it, or set OTEL_EXPORTER_OBSERVABILITY_EVENTS_TABLE to its name with its schema",
         )
     return Table(*found)
 

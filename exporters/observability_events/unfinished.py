@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from psycopg import sql
 
 from observability_events.abandoned import Abandoned, JobRow, abandoned
+from observability_events.columns import one
 from observability_events.connection import Connection
 from observability_events.failures import TableUnfitError
 from observability_events.probe import Shape
@@ -92,8 +93,8 @@ class UnfinishedJobs:
 
     def now(self) -> datetime:
         """Give the time at which the transaction began, by the database's clock."""
-        found: datetime = self._connection.execute(b"SELECT now()").fetchone()[0]  # type: ignore[index]
-        return found
+        (found,) = one(self._connection, "SELECT now()")
+        return cast("datetime", found)
 
     def longest_ms(self, since: datetime | None) -> float | None:
         """Give the duration of the longest job that came to its end by itself."""

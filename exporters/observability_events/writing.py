@@ -28,7 +28,7 @@ from observability_events.backlog import Backlog
 from observability_events.bell import Bell
 from observability_events.circuit import Circuit
 from observability_events.complaints import Complaint
-from observability_events.delivery import Delivery, Writer, nothing_timed
+from observability_events.delivery import Delivery, Writer
 from observability_events.keeping import Keeper
 from observability_events.making import Maker
 from observability_events.refusals import OnRefused, Refusals
@@ -77,7 +77,7 @@ class Writing:
         writer: Writer,
         spool: Spool,
         on_refused: OnRefused,
-        on_operation: Callable[[float], None] = nothing_timed,
+        on_operation: Callable[[float], None],
     ) -> None:
         self.buffer: deque[Piece] = deque()
         self.ledger = Ledger()
@@ -101,9 +101,9 @@ class Writing:
             writer,
             self.ledger,
             Refusals(self.ledger, on_refused),
+            on_operation=on_operation,
             circuit=self.circuit,
             away=self._away,
-            on_operation=on_operation,
         )
         self.maker = Maker(self.buffer, self.ledger, self._delivery.encoded, self._batch)
         self._backlog = Backlog(spool, self.ledger, settings)
@@ -160,7 +160,7 @@ class Writing:
         hurried = self.stop_at is not None or self.waiting > 0
         reads_back = self._backlog.own_waits and not self.circuit.open
         if self.stop_at is None and len(self.buffer) < self._batch and not (hurried and reads_back):
-            delay = self._settings.schedule_delay
+            delay = min(self._settings.schedule_delay, self._delivery.rest_seconds)
             with self._away():
                 self.work.wait(delay if self.circuit.open else min(delay, self._backlog.seconds()))
         nothing_now = not self.buffer and not self._delivery.busy and not reads_back

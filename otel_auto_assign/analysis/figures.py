@@ -1,62 +1,40 @@
 """The figures of the data contract's §7 for a window of time, computed where the rows are.
 
-One question, one statement: each file of ``sql/`` gives finished figures; here they are asked, ordered and written.
+As few passes over the table as can be: each file of ``sql/`` gives finished figures, of the whole and of each part
+where they are split; here they are asked, ordered and written.
 """
 
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
 from decimal import Decimal
-from importlib.resources import files
-from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import psycopg
-from psycopg import pq, sql
 from psycopg.rows import class_row
 
+from otel_auto_assign import semconv
+from otel_auto_assign.analysis.events import EVERYTHING, EventsTable, Filters, parameters, snapshot, statement
+from otel_auto_assign.analysis.windows import Window
+
 CSV_HEADER: Final = ("window_start", "window_end", "metric", "dimension", "value", "unit", "sample_size", "source")
+ALL: Final = "all"
 
-QUESTIONS: Final = (
-    "planner_durations",
-    "planner_cache_hits",
-    "job_attempts",
-    "job_counts",
-    "job_rates",
-    "job_success_durations",
-    "inline_durations",
-    "inline_success",
-    "inline_events",
-    "inline_email_duplicates",
-    "reason_shares",
+QUESTIONS: Final = {"durations": "durations", "outcomes": "outcomes", "emails": "e-mails"}
+"""The statements, by their file's name in ``sql/``, and what a person calls them."""
+
+_WHERE: Final = frozenset({"environment", "restaurant"})
+SPLITS_OF: Final = (
+    ("planner_", _WHERE | {"flow", "strategy", "reason"}),
+    ("inline_duration_", _WHERE | {"strategy", "reason"}),
+    ("", _WHERE),
 )
-"""The statements, by their file's name in ``sql/``."""
+"""By what a metric can be split: the first whose beginning is the metric's."""
 
-_NAME_PART: Final = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
-
-
-@dataclass(frozen=True)
-class Window:
-    """The time from ``start`` up to, not including, ``end``; both with a time zone.
-
-    Raises:
-        ValueError: if a time has no zone, or the window is empty.
-    """
-
-    start: datetime
-    end: datetime
-
-    def __post_init__(self) -> None:
-        """Refuse what would silently select the wrong rows."""
-        if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise ValueError(f"a window's times need a time zone: {self.start} to {self.end}")
-        if self.start >= self.end:
-            raise ValueError(f"a window must end after it starts: {self.start} to {self.end}")
+_ROWS, _UNREADABLE = "rows", "unreadable"
 
 
 @dataclass(frozen=True)
@@ -71,6 +49,7 @@ class Figure:
         unit: ``ms``, ``pct``, ``count`` or ``attempts``.
         sample_size: How many rows (attempts: bookings) the value is computed from.
         source: The event type, or ``a/b`` of a ratio.
+        split: Of which part of the rows, as ``environment=production``; empty for all of them.
     """
 
     metric: str
@@ -79,12 +58,58 @@ class Figure:
     unit: str
     sample_size: int
     source: str
+    split: str = ""
+
+    @property
+    def label(self) -> str:
+        """Dimension and part in one, as the CSV has them."""
+        own = "" if self.split and self.dimension == ALL else self.dimension
+        return ";".join(filter(None, (own, self.split)))
 
 
-def figures(
-    conn: psycopg.Connection[Any], window: Window, *, table: str = "observability_events", email_event_type: str = ""
-) -> list[Figure]:
-    """Compute all figures of ``window``, ordered by metric and dimension.
+@dataclass(frozen=True)
+class Fault:
+    """What cannot be read of rows of one event type: how many, and the id of one of them."""
+
+    event_type: str
+    what: str
+    rows: int
+    example: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known of a window.
+
+    Attributes:
+        figures: Ordered by metric, dimension and part.
+        rows: How many rows there are of each event type; of other tools' in one.
+        faults: What could not be read of them.
+    """
+
+    window: Window
+    filters: Filters
+    figures: list[Figure]
+    rows: dict[str, int]
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def own_rows(self) -> int:
+        """How many rows of the contract's event types there are."""
+        return sum(rows for event_type, rows in self.rows.items() if event_type in semconv.EVENTS)
+
+
+def report(
+    conn: psycopg.Connection[Any],
+    window: Window,
+    *,
+    table: str = "observability_events",
+    email_event_type: str = "",
+    filters: Filters = EVERYTHING,
+    splits: Sequence[str] = (),
+    asking: Callable[[str], object] = str,
+) -> Report:
+    """Compute all figures of ``window``, and say which rows could not be read.
 
     Args:
         conn: A connection that may read the table. Outside a transaction all statements share one snapshot of their
@@ -92,47 +117,62 @@ def figures(
         window: Rows count by their ``created_at``.
         table: The table's name as the settings have it, with its schema where needed.
         email_event_type: The event type of the application's own e-mail rows; empty where it has none.
+        filters: Which of its rows count.
+        splits: By what the figures are computed as well, of ``events.SPLITS``; a metric is not split by what its rows
+            do not say.
+        asking: Called with what is asked next.
 
     Raises:
-        psycopg.Error: if the table cannot be read.
+        TableMissingError: if there is no such table.
+        psycopg.Error: if it cannot be read.
     """
-    parameters = {"start": window.start, "end": window.end, "email_event_type": email_event_type}
-    name = _identifier(table)
-    with _one_snapshot(conn), conn.cursor(row_factory=class_row(Figure)) as cursor:
-        found = [
-            figure
-            for question in QUESTIONS
-            for figure in cursor.execute(statement(question).format(table=name), parameters).fetchall()
-        ]
-    return sorted(found, key=lambda figure: (figure.metric, figure.dimension))
+    given = parameters(window, filters) | {
+        "email_event_type": email_event_type,
+        "events": sorted(semconv.EVENTS),
+        "results": sorted(semconv.RESULTS),
+        "terminals": sorted(semconv.INLINE_TERMINALS),
+    }
+    found: list[Figure] = []
+    faults: list[Fault] = []
+    with snapshot(conn), conn.cursor(row_factory=class_row(Figure)) as cursor:
+        events = EventsTable.find(conn, table)
+        for question, about in QUESTIONS.items():
+            asking(about)
+            by = [name for name in splits if question == "durations" or name in _WHERE]
+            found += cursor.execute(events.ask(statement(question), filters, by), given).fetchall()
+        if any(figure.metric == _UNREADABLE and figure.value for figure in found):
+            asking("rows that cannot be read")
+            with conn.cursor(row_factory=class_row(Fault)) as asked:
+                faults = asked.execute(events.ask(statement(_UNREADABLE), filters), given).fetchall()
+    return Report(
+        window,
+        filters,
+        sorted(filter(_is_shown, found), key=lambda figure: (figure.metric, figure.label)),
+        {figure.source: figure.sample_size for figure in found if figure.metric == _ROWS and not figure.split},
+        faults,
+    )
 
 
-def statement(question: str) -> sql.SQL:
-    """Give the text of one of ``QUESTIONS``: ``{table}`` and the parameters of ``figures`` are to be filled in."""
-    text = files(__package__).joinpath("sql", f"{question}.sql").read_text(encoding="utf-8")
-    return sql.SQL(text)  # our own file, not a value
+def figures(conn: psycopg.Connection[Any], window: Window, **options: Any) -> list[Figure]:
+    """Compute all figures of ``window``; see `report` for what can be said besides."""
+    return report(conn, window, **options).figures
 
 
-def write_csv(path: Path, window: Window, figures: Iterable[Figure]) -> None:
+def _is_shown(figure: Figure) -> bool:
+    if figure.metric in (_ROWS, _UNREADABLE):
+        return False
+    if not figure.split:
+        return True
+    allowed = next(splits for beginning, splits in SPLITS_OF if figure.metric.startswith(beginning))
+    return figure.sample_size > 0 and figure.split.partition("=")[0] in allowed
+
+
+def write_csv(file: IO[str], window: Window, figures: Iterable[Figure]) -> None:
     """Write ``figures`` of ``window`` as the contract's CSV: times in UTC, an empty sample as an empty value."""
     bounds = tuple(moment.astimezone(UTC).isoformat() for moment in (window.start, window.end))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CSV_HEADER)
-        writer.writerows(bounds + astuple(figure) for figure in figures)
-
-
-@contextmanager
-def _one_snapshot(conn: psycopg.Connection[Any]) -> Iterator[None]:
-    if conn.info.transaction_status != pq.TransactionStatus.IDLE:
-        yield
-        return
-    with conn.transaction():
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield
-
-
-def _identifier(table: str) -> sql.Identifier:
-    """Quote a table's name part by part; as in SQL, what is not in quotes is in small letters."""
-    parts = _NAME_PART.findall(table)
-    return sql.Identifier(*(quoted.replace('""', '"') or plain.lower() for quoted, plain in parts))
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(CSV_HEADER)
+    writer.writerows(
+        (*bounds, figure.metric, figure.label, figure.value, figure.unit, figure.sample_size, figure.source)
+        for figure in figures
+    )

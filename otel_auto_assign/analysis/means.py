@@ -13,10 +13,10 @@ Limits = tuple[float, float]
 class _Side:
     """The mean of one side and the relative error of it."""
 
-    def __init__(self, sample: Sample) -> None:
+    def __init__(self, sample: Sample, *, alone: bool = False) -> None:
         self.mean = float(sample.values.mean()) if sample.rows else 0.0
         residuals = sample.values - self.mean
-        self.size = sample.size(residuals)
+        self.size = sample.size(residuals, alone=alone)
         variance = float((residuals**2).sum()) * self.size.effect / max(1, sample.rows) ** 2
         self.error = sqrt(variance) / self.mean if self.mean > 0 else inf
 
@@ -27,7 +27,7 @@ def mean(sample: Sample) -> Estimate:
     Särndal, Swensson and Wretman, Model Assisted Survey Sampling (1992), 5.6 (the variance of a ratio) and 5.5 (the
     delta method).
     """
-    side = _Side(sample)
+    side = _Side(sample, alone=True)
     few = scarcity(("post side", side.size))
     value = side.mean if sample.rows else None
     estimate = Estimate(

@@ -10,8 +10,9 @@ from math import ceil, exp, hypot, inf, isfinite, log
 import numpy as np
 from scipy.special import betainc
 
+from otel_auto_assign.analysis.arrays import Floats
 from otel_auto_assign.analysis.estimates import LEVEL, TWO_SIDED, Estimate, Size, scarcity
-from otel_auto_assign.analysis.samples import Floats, Sample
+from otel_auto_assign.analysis.samples import Sample
 
 
 def needed(quantile: float, *, level: float = LEVEL) -> int:

@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 from scipy.special import betaincinv
 
+from otel_auto_assign.analysis.days import DEFAULT_CORRELATION
 from otel_auto_assign.analysis.estimates import LEVEL, TWO_SIDED, Estimate, Size, scarcity, student
-from otel_auto_assign.analysis.samples import DEFAULT_CORRELATION, Sample
+from otel_auto_assign.analysis.samples import Sample
 
 Limits = tuple[float, float]
 
@@ -53,15 +54,15 @@ def wilson(share: float, rows: float, quantile: float) -> Limits:
 
 
 def intra_class_correlation(sample: Sample) -> float | None:
-    """How alike the rows of one unit of assignment are, from 0 to 1; None where there are too few events to tell.
+    """How alike the rows of one restaurant's day are, from 0 to 1; None where there are too few events to tell.
 
     The inverse of Kish's 1 + (size - 1) * correlation (Survey Sampling, 1965, 5.4).
     """
     if _few_events(sample):
         return None
     residuals = sample.values - sample.values.mean()
-    effect = sample.by_unit.variance(residuals) / float((residuals**2).sum())
-    reach = sample.planned_effect(1.0) - 1
+    effect = sample.occasions.variance(residuals) / float((residuals**2).sum())
+    reach = sample.planned_effect(1.0, alone=True) - 1
     return min(1.0, max(0.0, (effect - 1) / reach)) if reach > 0 else 0.0
 
 
@@ -73,7 +74,7 @@ def rate(sample: Sample, *, correlation: float = DEFAULT_CORRELATION, baseline: 
         correlation: Within units, as planned; it counts where the sample has too few events to tell.
         baseline: The same figure before the change: its correlation goes before the planned one, if it can be told.
     """
-    size = _size(sample, correlation, baseline)
+    size = _size(sample, correlation, baseline, alone=True)
     few = scarcity(("post side", size))
     share = float(sample.values.mean()) if sample.rows else None
     estimate = Estimate(
@@ -109,12 +110,12 @@ def rate_difference(post: Sample, baseline: Sample, *, correlation: float = DEFA
     return estimate.refused() if few else estimate
 
 
-def _size(sample: Sample, correlation: float, baseline: Sample | None) -> Size:
+def _size(sample: Sample, correlation: float, baseline: Sample | None, *, alone: bool = False) -> Size:
     residuals = sample.values - sample.values.mean() if sample.rows else sample.values
     if not _few_events(sample):
-        return sample.size(residuals)
+        return sample.size(residuals, alone=alone)
     known = None if baseline is None else intra_class_correlation(baseline)
-    return sample.size(residuals, correlation=correlation if known is None else known)
+    return sample.size(residuals, correlation=correlation if known is None else known, alone=alone)
 
 
 def _few_events(sample: Sample) -> bool:

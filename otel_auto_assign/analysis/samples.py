@@ -15,16 +15,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from otel_auto_assign.analysis.arrays import Bools, Codes, Floats
+from otel_auto_assign.analysis.days import DEFAULT_CORRELATION, Days
 from otel_auto_assign.analysis.estimates import Size
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Codes = NDArray[np.intp]
 
 RANDOM_RESTAURANTS: Final = 20
 """From so many restaurants on they are a sample of restaurants, and a cluster each; fewer are what they are: strata."""
-DEFAULT_CORRELATION: Final = 0.1
-"""Within a unit of assignment, where neither the data nor a baseline can tell. Days of the pilot had about this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +79,7 @@ class Sample:
         bookings: Code of each row's booking.
         units: Code of each row's unit of assignment.
         restaurants: Code of each row's restaurant.
+        days: Number of each row's day; None where nobody said.
         limit: The time-out in force, beyond which no value is known; None where there was none.
     """
 
@@ -91,6 +88,7 @@ class Sample:
     bookings: Codes
     units: Codes
     restaurants: Codes
+    days: NDArray[np.int64] | None = None
     limit: float | None = None
 
     @classmethod
@@ -101,6 +99,7 @@ class Sample:
         bookings: Sequence[Hashable] | NDArray[Any],
         units: Sequence[Hashable] | NDArray[Any] | None = None,
         restaurants: Sequence[Hashable] | NDArray[Any] | None = None,
+        days: ArrayLike | None = None,
         beyond: ArrayLike | None = None,
         limit: float | None = None,
     ) -> Sample:
@@ -112,6 +111,8 @@ class Sample:
             units: What tells the unit of assignment: ``(restaurant, day)`` where days were switched, and where windows
                 are compared; left out where bookings were assigned.
             restaurants: What tells the restaurant; left out: one.
+            days: The number of each row's day (``date.toordinal()``). Figures that stand alone, held against a fixed
+                limit, need it: without it they take the units for independent.
             beyond: True where the value is only a lower bound.
             limit: The time-out in force.
 
@@ -133,9 +134,12 @@ class Sample:
             bookings=coded,
             units=coded if units is None else _codes(units),
             restaurants=np.zeros(len(column), dtype=np.intp) if restaurants is None else _codes(restaurants),
+            days=None if days is None else np.asarray(days, dtype=np.int64).reshape(-1),
             limit=limit,
         )
         lengths = {len(column), len(beyonds), len(coded), len(sample.units), len(sample.restaurants)}
+        if sample.days is not None:
+            lengths.add(len(sample.days))
         if len(lengths) > 1:
             raise ValueError(f"the columns of a sample differ in length: {sorted(lengths)}")
         return sample
@@ -145,12 +149,14 @@ class Sample:
         bookings, units, restaurants = (
             np.unique(codes[keep], return_inverse=True)[1] for codes in (self.bookings, self.units, self.restaurants)
         )
-        return Sample(self.values[keep], self.beyond[keep], bookings, units, restaurants, self.limit)
+        days = None if self.days is None else self.days[keep]
+        return Sample(self.values[keep], self.beyond[keep], bookings, units, restaurants, days, self.limit)
 
     def replaced(self, values: Floats, *, beyond: Bools | None = None, limit: float | None = None) -> Sample:
         """Other values of the same rows."""
         none = np.zeros(len(values), dtype=bool)
-        return Sample(values, none if beyond is None else beyond, self.bookings, self.units, self.restaurants, limit)
+        beyonds = none if beyond is None else beyond
+        return Sample(values, beyonds, self.bookings, self.units, self.restaurants, self.days, limit)
 
     def cut(self, limit: float) -> Sample:
         """As if ``limit`` had been the time-out: what took longer is only known to have."""
@@ -187,22 +193,36 @@ class Sample:
             found.append(Clusters(self.restaurants, np.zeros(restaurants, dtype=np.intp)))
         return tuple(found)
 
+    @cached_property
+    def by_day(self) -> Days | None:
+        """Restaurant-days; None where nobody said the days."""
+        if self.days is None or not self.rows:
+            return None
+        first, span = int(self.days.min()), int(self.days.max()) - int(self.days.min()) + 1
+        keys, codes = np.unique(self.restaurants * span + (self.days - first), return_inverse=True)
+        return Days(codes, keys // span, keys % span)
+
+    @cached_property
+    def occasions(self) -> Clusters:
+        """What a figure that stands alone gathers in: restaurant-days, or units where nobody said the days."""
+        return self.by_unit if self.by_day is None else Clusters(self.by_day.codes, self.by_day.strata)
+
     def _clusters(self, codes: Codes) -> Clusters:
         strata = np.zeros(_distinct(codes), dtype=np.intp)
         strata[codes] = self.restaurants
         return Clusters(codes, strata)
 
-    def planned_effect(self, correlation: float) -> float:
-        """The design effect that a correlation within units would have: 1 + (size - 1) * correlation.
+    def planned_effect(self, correlation: float, *, alone: bool = False) -> float:
+        """The design effect of a correlation within units, of a figure alone within days: 1 + (size - 1) * correlation.
 
         Kish, Survey Sampling (1965), 5.4; the size of unequal units is the one that an observation meets on average.
         """
         if not self.rows:
             return 1.0
-        met = float((self.by_unit.sizes**2).sum()) / self.rows
+        met = float(((self.occasions if alone else self.by_unit).sizes ** 2).sum()) / self.rows
         return 1 + max(0.0, met - 1) * correlation
 
-    def size(self, residuals: Floats, *, correlation: float | None = None) -> Size:
+    def size(self, residuals: Floats, *, correlation: float | None = None, alone: bool = False) -> Size:
         """How much the sample is worth for the figure whose ``residuals`` (of sum 0) are given.
 
         The design effect is that of the kind of cluster which leaves the fewest effective rows, and never below 1.
@@ -211,14 +231,19 @@ class Sample:
             residuals: One a row; where all are 0 the effect is that of ``correlation``.
             correlation: Within units. Given, the effect is at least that of this one: for figures with so few events
                 that the data cannot tell.
+            alone: The figure is not compared with another side's, so that its days are no one's but its own.
         """
         spread = float((residuals**2).sum())
-        planned = self._size(self.planned_effect(DEFAULT_CORRELATION if correlation is None else correlation), inf)
+        likely = DEFAULT_CORRELATION if correlation is None else correlation
+        planned = self._size(self.planned_effect(likely, alone=alone), inf)
         if spread <= 0:
             return planned
         found = [self._size(clusters.variance(residuals) / spread, clusters.degrees) for clusters in self.levels]
         if correlation is not None:
             found.append(planned)
+        if alone and self.by_day is not None:
+            variance, degrees = self.by_day.variance(residuals, likely)
+            found.append(self._size(variance / spread, degrees))
         return min(found, key=lambda size: size.effective)
 
     def _size(self, effect: float, degrees: float) -> Size:

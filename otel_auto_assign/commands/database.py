@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Final
 
 import psycopg
 import typer
 
-from observability_events.connection import dsn_problem, told
+from observability_events.connection import Connection, connect, dsn_problem, told
+from otel_auto_assign.analysis.events import TableMissingError, snapshot
 from otel_auto_assign.commands import exits
 from otel_auto_assign.settings import Settings
+
+READER: Final = "otel-auto-assign-reader"
+"""The application name of connections that only read."""
 
 Dsn = Annotated[
     str,
@@ -55,3 +60,23 @@ def speaking(settings: Settings) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         exits.leave(exits.CRASHED, f"the database: {told(error, settings.dsn)}")
+
+
+@contextmanager
+def reading(settings: Settings, patience_seconds: float) -> Iterator[Connection]:
+    """Connect for questions alone, which all see one state of the database and change nothing.
+
+    The transaction is read-only, not the session (``default_transaction_read_only``), because a session's settings
+    reach other clients through a pooler. Whatever server and network do, it ends when ``patience_seconds`` are over.
+    """
+    with speaking(settings):
+        connection = connect(settings, READER)
+        try:
+            connection.deadline = time.monotonic() + patience_seconds
+            with snapshot(connection, patience_seconds=patience_seconds):
+                yield connection
+        except TableMissingError as error:
+            exits.leave(exits.CRASHED, str(error))
+        finally:
+            connection.give_up()
+            connection.close()

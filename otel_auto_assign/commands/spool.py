@@ -11,20 +11,21 @@ from uuid import UUID
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Column
 from rich.table import Table as Grid
 from rich.text import Text
 
 from otel_auto_assign.commands import exits
 from otel_auto_assign.commands.database import Dsn, Table, settings_for, speaking
+from otel_auto_assign.commands.output import AsJson, console
 from otel_auto_assign.settings import Settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from observability_events.dead_letters import Letter
     from observability_events.overview import Overview
 
-WIDE_ENOUGH: Final = 160  # columns; a pipe has no width: nothing is folded there
 _COUNTED: Final = {
     "accepted": "accepted", "adopted": "adopted", "committed": "committed", "pending_memory": "memory",
     "pending_disk": "disk", "handed_over": "handed over", "dead_lettered": "dead",
@@ -35,7 +36,6 @@ _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 Directory = Annotated[
     str, typer.Option("--directory", help="The spool's directory, if not the exporter's setting.", show_default=False)
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
 
 spool = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
@@ -61,7 +61,7 @@ def status(*, directory: Directory = "", as_json: AsJson = False) -> None:
     if as_json:
         _print_json({"directory": str(where), "destinations": [_document(each) for each in found]})
     else:
-        print_status(_console(), where, found, datetime.now(UTC))
+        print_status(console(), where, found, datetime.now(UTC))
     if any(each.remarks for each in found):
         raise typer.Exit(exits.HOLD)
 
@@ -227,28 +227,26 @@ def _letter(letter: Letter) -> dict[str, Any]:
 # -- for people -----------------------------------------------------------------------------------------------------
 
 
-def print_status(console: Console, where: Path, found: list[Overview], now: datetime) -> None:
+def print_status(out: Console, where: Path, found: list[Overview], now: datetime) -> None:
     """Print what ``spool status`` shows."""
     if not found:
-        console.print(Text(f"nothing waits on disk in {where}"))
+        out.print(Text(f"nothing waits on disk in {where}"))
     for number, each in enumerate(found):
         if number:
-            console.print()
-        console.print(Text(_printable(f"{each.title} ({each.path})")), soft_wrap=True)
+            out.print()
+        out.print(Text(_printable(f"{each.title} ({each.path})")), soft_wrap=True)
         if each.owners:
-            console.print(_owners(each, now))
+            out.print(_owners(each, now))
         segments = [segment for owner in each.owners for segment in owner.segments]
         if each.oldest is not None:
             age = _span((now - each.oldest).total_seconds())
             pieces, files = _counted(each.pieces, "piece"), _counted(len(segments), "segment")
             size = _bytes(sum(segment.size for segment in segments))
-            console.print(
-                f"on disk: {pieces} in {files} ({size}), the oldest last written to {age} ago", soft_wrap=True
-            )
+            out.print(f"on disk: {pieces} in {files} ({size}), the oldest last written to {age} ago", soft_wrap=True)
         for remark in each.remarks:
-            console.print(Text(f"! {_printable(remark)}"), soft_wrap=True)
+            out.print(Text(f"! {_printable(remark)}"), soft_wrap=True)
         if not each.remarks:
-            console.print("all is well")
+            out.print("all is well")
 
 
 def _owners(found: Overview, now: datetime) -> Grid:
@@ -269,13 +267,13 @@ def _owners(found: Overview, now: datetime) -> Grid:
 
 
 def _print_letters(shown: list[tuple[str, list[Letter]]]) -> None:
-    console = _console()
+    out = console()
     if not any(letters for _, letters in shown):
-        console.print("no dead letters")
+        out.print("no dead letters")
     for title, letters in shown:
         if not letters:
             continue
-        console.print(Text(f"{_printable(title)}: {_counted(len(letters), 'dead letter')}"))
+        out.print(Text(f"{_printable(title)}: {_counted(len(letters), 'dead letter')}"))
         grid = Grid("id", "refused", "event type", "reason", "SQLSTATE", "what was said", box=None, pad_edge=False)
         for letter in letters:
             grid.add_row(
@@ -286,7 +284,7 @@ def _print_letters(shown: list[tuple[str, list[Letter]]]) -> None:
                 _cell(letter.sqlstate or None),
                 _cell(letter.text),
             )
-        console.print(grid)
+        out.print(grid)
 
 
 def _sentence(kind: str, done: Any) -> str:
@@ -301,13 +299,6 @@ def _sentence(kind: str, done: Any) -> str:
     if done.lost:
         text += f", {done.lost} lost: too old, or refused and not to be kept as dead letters"
     return text
-
-
-def _console() -> Console:
-    console = Console(markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = WIDE_ENOUGH
-    return console
 
 
 def _cell(value: object) -> Text:

@@ -30,15 +30,20 @@ def lognormal(seed: int, *, units: int = 14, per_unit: int = 10, scale: float = 
 
 
 @st.composite
-def samples(draw: st.DrawFn, *, low: float = 0.1, high: float = 1e6) -> Sample:
-    """Enough bookings and units to be judged: clustered, tied and censored in every way."""
-    rows = draw(st.integers(20, 60))
-    numbers = st.one_of(st.sampled_from([1.0, 2.0, 3.0]), st.floats(low, high))
-    values = draw(st.lists(numbers, min_size=rows, max_size=rows))
-    units = draw(st.lists(st.integers(0, 11), min_size=rows, max_size=rows))
-    beyond = draw(st.lists(st.booleans(), min_size=rows, max_size=rows)) if draw(st.booleans()) else [False] * rows
-    units[:7] = range(7)
-    return Sample.of(values, bookings=range(rows), units=units, restaurants=[unit % 2 for unit in units], beyond=beyond)
+def samples(draw: st.DrawFn, *, high: float = 1e6) -> Sample:
+    """Enough bookings and units to be judged: clustered, tied, heavy-tailed and censored in every way."""
+    rows, seed = draw(st.integers(20, 60)), draw(st.integers(0, 2**32))
+    random = np.random.default_rng(seed)
+    tied = random.random(rows) < draw(st.sampled_from([0.0, 0.5, 1.0]))
+    values = np.where(tied, random.integers(1, 4, rows), np.exp(random.uniform(np.log(0.1), np.log(high), rows)))
+    units = np.append(np.arange(7), random.integers(0, 12, rows - 7))
+    return Sample.of(
+        values,
+        bookings=np.arange(rows),
+        units=units,
+        restaurants=units % 2,
+        beyond=random.random(rows) < draw(st.sampled_from([0.0, 0.0, 0.1, 0.9])),
+    )
 
 
 def reordered(sample: Sample, seed: int) -> Sample:

@@ -35,10 +35,10 @@ def events(happened: int, rows: int, *, per_unit: int = 1) -> Sample:
 @st.composite
 def shares(draw: st.DrawFn) -> Sample:
     """Rows of 0 and 1 in at least seven units."""
-    values = draw(st.lists(st.booleans(), min_size=20, max_size=80))
-    units = draw(st.lists(st.integers(0, 9), min_size=len(values), max_size=len(values)))
-    units[:7] = range(7)
-    return Sample.of(values, bookings=range(len(values)), units=units, restaurants=[unit % 2 for unit in units])
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    rows, share = draw(st.integers(20, 80)), draw(st.sampled_from([0.0, 0.05, 0.3, 0.5, 0.9, 1.0]))
+    units = np.append(np.arange(7), random.integers(0, 10, rows - 7))
+    return Sample.of(random.random(rows) < share, bookings=np.arange(rows), units=units, restaurants=units % 2)
 
 
 @given(st.integers(1, 300), st.floats(0, 1), st.sampled_from([LEVEL, TWO_SIDED]))

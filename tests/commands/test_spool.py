@@ -19,7 +19,8 @@ from observability_events.dead_letters import FILE_NAME, DeadLetters
 from observability_events.folder import Owner, SegmentFile
 from observability_events.overview import looked_at
 from otel_auto_assign.cli import app
-from otel_auto_assign.commands.spool import WIDE_ENOUGH, print_status
+from otel_auto_assign.commands.output import WIDE_ENOUGH
+from otel_auto_assign.commands.spool import print_status
 from tests.exporters.support import add_parent, count, read, row, settings, until
 from tests.exporters.waiting import leave, living
 from tests.postgres import create_events_table, insert_only_role

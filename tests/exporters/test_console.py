@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +22,8 @@ from tests.exporters.spans import EVERY, Recipe
 from tests.exporters.support import settings, span
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from opentelemetry.sdk.trace import ReadableSpan
 
 COLUMNS = ["id", "created_at", "source", "event_type", "severity", "context", "restaurant_id", "booking_id"]
@@ -42,6 +47,22 @@ def shown_by(pipeline: Pipeline, *spans: ReadableSpan) -> None:
         assert pipeline.accept(all_rows_of, given)
     assert pipeline.flush(5)
     pipeline.shutdown()
+
+
+@contextmanager
+def pipe_as_stdout(monkeypatch: pytest.MonkeyPatch, *, blocking: bool) -> Iterator[int]:
+    """Have the process print into a pipe that holds 4 KiB; give the end to read from, which the test closes."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writer, blocking)
+    with os.fdopen(writer, "w", encoding="utf-8") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        yield reader
+
+
+def lines_of(spans: Sequence[ReadableSpan]) -> list[bytes]:
+    """Give the lines that the rows of spans are."""
+    return [as_json(row) for given in spans for row in all_rows_of(given)]
 
 
 def run(program: str, *, stdout: Any = subprocess.PIPE, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -161,3 +182,65 @@ def test_a_reader_that_stands_still_does_not_keep_the_application() -> None:
     os.close(writer)
     assert done.returncode == 0
     assert "the end" in done.stderr
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+@pytest.mark.parametrize("length", [0, 1000, 7000])
+def test_a_slow_reader_gets_every_line_whole(monkeypatch: pytest.MonkeyPatch, blocking: bool, length: int) -> None:
+    """Also where others (a shell, a child of the application) have made the standard output non-blocking."""
+    internal = json.dumps({"statistics": ["x" * 100] * (length // 100)})
+    given = [span(planner__internal=internal) for _ in range(50)] + [span(semconv.SPAN_JOB)]
+    assert max(map(len, lines_of(given))) > length
+    pipeline = Pipeline(settings("", console=True))
+    read: list[bytes] = []
+    with pipe_as_stdout(monkeypatch, blocking=blocking) as reader:
+        slow = threading.Thread(target=lambda: read.extend(iter(lambda: os.read(reader, 100), b"")), daemon=True)
+        for each in given:
+            assert pipeline.accept(all_rows_of, each)
+        slow.start()
+        assert pipeline.flush(5)
+        pipeline.shutdown(timeout=1)
+    slow.join()  # the pipe's other end is closed
+    os.close(reader)
+    assert b"".join(read).splitlines() == lines_of(given)
+    assert pipeline.accounts().committed == 52
+
+
+def test_what_a_reader_leaves_behind_is_counted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was printed before it left counts as written, the rest as not printed; the accounts balance."""
+    pipeline = Pipeline(settings("", console=True, batch_size=50))
+    with pipe_as_stdout(monkeypatch, blocking=True) as reader:
+        for _ in range(50):
+            assert pipeline.accept(all_rows_of, span(reason="x" * 500))
+        while os.read(reader, 1) != b"\n":
+            pass
+        os.close(reader)
+        assert pipeline.accept(all_rows_of, span())
+        assert pipeline.flush(5)
+        accounts = pipeline.accounts()
+        pipeline.shutdown()
+    assert accounts.balanced
+    assert 1 <= accounts.committed < 50
+    assert accounts.dropped == {"not_printed": 51 - accounts.committed}
+    assert [record.getMessage()[:36] for record in caplog.records] == ["rows cannot be printed and are lost:"]
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_the_end_does_not_wait_for_a_reader_that_stands_still(
+    monkeypatch: pytest.MonkeyPatch, blocking: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its thread ends with the shutdown's time-out, and what it held is counted, and said in the log."""
+    pipeline = Pipeline(settings("", console=True))
+    with pipe_as_stdout(monkeypatch, blocking=blocking) as reader:
+        for _ in range(50):
+            assert pipeline.accept(all_rows_of, span(reason="x" * 500))
+        pipeline.shutdown(timeout=0.1)
+        assert "otel-auto-assign-writer" not in {thread.name for thread in threading.enumerate()}
+        os.close(reader)
+    accounts = pipeline.accounts()
+    assert accounts.balanced
+    assert accounts.pending == 0
+    assert accounts.dropped["not_printed"] == 50 - accounts.committed
+    assert "rows cannot be printed and are lost: nobody reads the standard output" in caplog.text

@@ -134,3 +134,58 @@ def test_who_comes_later_begins_at_once(conn: Connection, dsn: str) -> None:
         waiting.join(20)
     second.shutdown(0)
     assert count(conn) == 2
+
+
+def refused(_thread: threading.Thread) -> None:
+    """What `threading.Thread.start` does where there can be no more threads."""
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.usefixtures("events_table")
+def test_where_no_thread_can_start_the_end_writes_itself(
+    conn: Connection, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In some versions of Python a process about to end starts none: handing over fails nowhere, nothing is lost."""
+    pipeline = Pipeline(settings(dsn, schedule_delay=60.0))
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert pipeline.accept(rows_of, span())
+    assert not pipeline.flush(0.01)
+    pipeline.shutdown()
+    assert count(conn) == 1
+    assert pipeline.accounts().committed == 1
+
+
+@pytest.mark.usefixtures("events_table")
+def test_where_a_thread_can_start_again_it_does(conn: Connection, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that had too many for a moment writes what has waited with the next span."""
+    pipeline = Pipeline(settings(dsn, schedule_delay=60.0))
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refused)
+        assert pipeline.accept(rows_of, span())
+    assert pipeline.accept(rows_of, span())
+    assert pipeline.flush(5)
+    assert count(conn) == 2
+    pipeline.shutdown()
+
+
+AT_EXIT = """
+    import atexit, logging, sys
+    from opentelemetry.sdk.trace import TracerProvider
+    from observability_events import ObservabilityEventsProcessor
+    from otel_auto_assign.settings import Settings
+
+    logging.basicConfig()
+    provider = TracerProvider(shutdown_on_exit={provider_ends})
+    provider.add_span_processor(ObservabilityEventsProcessor(Settings(dsn={dsn!r})))
+    atexit.register(lambda: provider.get_tracer("t").start_span("auto_assign.job").end())
+"""
+
+
+@pytest.mark.usefixtures("events_table")
+@pytest.mark.parametrize("provider_ends", [True, False])
+def test_a_span_that_ends_in_an_exit_handler_is_written(conn: Connection, dsn: str, provider_ends: bool) -> None:
+    """Though it is the first of the process, and nothing of ours has begun before."""
+    script = textwrap.dedent(AT_EXIT).format(provider_ends=provider_ends, dsn=dsn)
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert count(conn) == 2

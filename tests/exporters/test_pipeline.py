@@ -23,7 +23,7 @@ from observability_events.rows import all_rows_of, rows_of
 from otel_auto_assign import _guard, semconv
 from tests.exporters.support import add_parent, count, locked, read, row, settings, span, stopped_writers, until
 from tests.faults.proxy import Proxy
-from tests.postgres import Connection, create_events_table, insert_only_role
+from tests.postgres import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -224,52 +224,6 @@ def test_an_unreachable_database_is_said_once_without_the_password(
     assert pipeline.accounts().pending == 1
 
 
-def test_a_database_that_does_not_exist_is_said(
-    server_dsn: str, pipelines: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
-) -> None:
-    """The server's own words arrive in the log."""
-    from psycopg.conninfo import make_conninfo
-
-    pipeline = pipelines(make_conninfo(server_dsn, dbname="no_such_database"))
-    pipeline.accept(rows_of, span())
-    assert not pipeline.flush(0.3)
-    assert 'database "no_such_database" does not exist' in caplog.text
-
-
-def test_a_missing_table_is_said_once_and_waited_for(
-    conn: Connection, dsn: str, pipelines: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
-) -> None:
-    """One message; when the table is created later all rows arrive, without a restart."""
-    pipeline = pipelines(dsn)
-    for _ in range(5):
-        pipeline.accept(rows_of, span())
-        assert not pipeline.flush(0.1)
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    create_events_table(conn)
-    assert pipeline.flush(5)
-    assert count(conn) == 5
-
-
-def test_permission_taken_and_given(
-    conn: Connection, dsn: str, schema: str, pipelines: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
-) -> None:
-    """When the role loses its permission one message names the GRANT; once given, the rows arrive."""
-    create_events_table(conn)
-    with insert_only_role(dsn, schema) as (role_dsn, role):
-        pipeline = pipelines(role_dsn)
-        pipeline.accept(rows_of, span())
-        assert pipeline.flush(5)
-        conn.execute(f"REVOKE INSERT ON observability_events FROM {role}".encode())
-        pipeline.accept(rows_of, span())
-        assert not pipeline.flush(0.5)
-        assert [record.levelname for record in caplog.records] == ["WARNING"]
-        assert f'GRANT INSERT ON {schema}.observability_events TO "{role}"' in caplog.text
-        conn.execute(f"GRANT INSERT ON observability_events TO {role}".encode())
-        assert pipeline.flush(5)
-        pipeline.shutdown()
-    assert count(conn) == 2
-
-
 def test_the_buffer_is_bounded(pipelines: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture) -> None:
     """While the database is away the buffer fills up to its size; the rest is dropped, counted, and said once."""
     pipeline = pipelines("host=/no/such/folder", buffer_size=100, batch_size=10)
@@ -323,20 +277,6 @@ def test_deadlines_hold_before_a_black_hole(dsn: str, pipelines: Callable[..., P
         pipeline.shutdown(0.3)
         assert time.monotonic() - began < 0.6 + GRACE
         assert pipeline.accounts().handed_over == 1
-
-
-@pytest.mark.usefixtures("events_table")
-def test_a_cut_line_loses_nothing(conn: Connection, dsn: str, pipelines: Callable[..., Pipeline]) -> None:
-    """However often the line breaks, every row arrives, once."""
-    with Proxy(dsn) as proxy:
-        pipeline = pipelines(proxy.dsn, batch_size=20)
-        for number in range(300):
-            pipeline.accept(rows_of, span())
-            if number % 100 == 50:
-                proxy.cut()
-        assert pipeline.flush(10)
-        pipeline.shutdown()
-    assert count(conn) == pipeline.accounts().committed == 300
 
 
 @pytest.mark.usefixtures("events_table")

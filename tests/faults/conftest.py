@@ -39,7 +39,7 @@ def proxy(dsn: str) -> Iterator[Proxy]:
 
 @pytest.fixture(scope="session")
 def own_server() -> Iterator[Server]:
-    """A server that tests may break; each puts it back as it was."""
+    """A server that tests may break; `own_dsn` puts it back as it was."""
     with Server() as server:
         yield server
 
@@ -47,6 +47,7 @@ def own_server() -> Iterator[Server]:
 @pytest.fixture
 def own_dsn(own_server: Server) -> Iterator[str]:
     """A new schema on the server to be broken, with the production table in it."""
+    own_server.put_back()
     with new_schema(own_server.dsn) as schema:
         dsn = dsn_into(own_server.dsn, schema)
         with psycopg.connect(dsn, autocommit=True) as conn:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from observability_events.delivery import Writer
     from observability_events.rows import Row
+    from otel_auto_assign.settings import Settings
 
 
 class Host:
@@ -34,12 +36,20 @@ class Host:
         refused: Id → SQLSTATE of the rows that the database will never take.
     """
 
-    def __init__(self, dsn: str, *, table: str = TABLE, seen_by: str | None = None, **changes: Any) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        table: str = TABLE,
+        seen_by: str | None = None,
+        writer: Callable[[Settings], Writer] | None = None,
+        **changes: Any,
+    ) -> None:
         self.table = table
         self.seen_by = seen_by
         self.accepted: list[UUID] = []
         self.refused: dict[UUID, str] = {}
-        self.pipeline = Pipeline(settings(dsn, table=table, **changes), on_refused=self._refused)
+        self.pipeline = Pipeline(settings(dsn, table=table, **changes), writer=writer, on_refused=self._refused)
 
     def _refused(self, row: Row, reason: str, sqlstate: str, text: str) -> bool:
         assert row.id not in self.refused, "refused twice"
@@ -61,6 +71,10 @@ class Host:
     def give_rows(self, *rows: Row) -> list[UUID]:
         """Hand rows over as they are, as one span's."""
         return self.give_span(span(), lambda _: rows)
+
+    def give_broken(self, given: ReadableSpan) -> None:
+        """Hand a span over whose rows cannot be made."""
+        assert self.pipeline.accept(rows_of, given)
 
     def settles(self, seconds: float = 10.0) -> bool:
         """Whether all that was handed over is settled within ``seconds``."""

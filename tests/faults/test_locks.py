@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -37,13 +38,23 @@ def test_a_booking_that_is_locked_for_long_stops_only_its_own_rows(
             host.give(2, booking__id=str(held))
             host.give(10, booking__id=str(free))
             until(lambda round_=round_: count(conn) == 10 * round_)  # type: ignore[misc] # the round's own
-            assert host.waiting == 2 * round_
+            until(lambda round_=round_: host.waiting == 2 * round_)  # type: ignore[misc] # the round's own
         application.execute("UPDATE bookings SET note = 'mine' WHERE id = %s", (held,))
         application.commit()
     assert host.settles()
     assert len(read(conn, "id")) == 24
     assert conn.execute("SELECT note FROM bookings WHERE id = %s", (held,)).fetchone() == ("mine",)
     assert host.pipeline.accounts().dropped == {}
+
+
+def test_rows_set_aside_are_tried_again_however_long_the_delay_is(conn: Connection, dsn: str, hosts: NewHost) -> None:
+    """They have waited for their batch already: the schedule delay is not for them."""
+    held = add_parent(conn)
+    host = hosts(dsn, schedule_delay=60.0)
+    with locked(dsn, "SELECT FROM bookings WHERE id = %s FOR UPDATE", held):
+        host.give(1, booking__id=str(held))
+        assert not host.settles(0.6)
+    until(lambda: count(conn) == 1)
 
 
 def test_a_booking_that_is_deleted_while_its_rows_wait_costs_no_row(conn: Connection, dsn: str, hosts: NewHost) -> None:
@@ -58,24 +69,30 @@ def test_a_booking_that_is_deleted_while_its_rows_wait_costs_no_row(conn: Connec
     assert read(conn, "booking_id, context->>'booking_ref'") == [(None, str(held))] * 3
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.3])
 def test_a_transaction_of_the_applications_is_never_the_deadlocks_victim(
-    conn: Connection, dsn: str, hosts: NewHost
+    conn: Connection, dsn: str, hosts: NewHost, seconds: float
 ) -> None:
-    """It takes two bookings in the order opposite to ours, many times over: each time it commits."""
+    """It takes two bookings in the order opposite to ours: it commits, also when our own check for deadlocks is over.
+
+    Each session checks once, after its deadlock_timeout: if ours waited for longer, the application's would find the
+    circle and be given up.
+    """
+    dsn = make_conninfo(dsn, options="-cdeadlock_timeout=200ms " + options(dsn))
     first, second = sorted(add_parent(conn) for _ in range(2))
     host = hosts(dsn, schedule_delay=60.0)
     host.give()
     assert host.settles()
     with psycopg.connect(dsn, application_name="host") as application:
-        for _ in range(3):
-            application.execute("SELECT FROM bookings WHERE id = %s FOR UPDATE", (second,))
-            host.give_rows(row(booking_id=first), row(booking_id=second))
-            host.settles(0.01)
-            until(lambda: waits_for_a_lock(conn))
-            application.execute("SELECT FROM bookings WHERE id = %s FOR UPDATE", (first,))  # closes the circle
-            application.commit()
-            assert host.settles()
-    assert count(conn) == 7
+        application.execute("SELECT FROM bookings WHERE id = %s FOR UPDATE", (second,))
+        host.give_rows(row(booking_id=first), row(booking_id=second))
+        host.settles(0.01)
+        until(lambda: waits_for_a_lock(conn))
+        time.sleep(seconds)
+        application.execute("SELECT FROM bookings WHERE id = %s FOR UPDATE", (first,))  # closes the circle
+        application.commit()
+        assert host.settles()
+    assert count(conn) == 3
 
 
 def test_a_locked_table_is_waited_for(conn: Connection, dsn: str, hosts: NewHost) -> None:

@@ -128,7 +128,6 @@ def test_a_session_that_the_server_finds_idle_is_opened_again(
         assert host.settles()
         until(lambda: not _sessions(own_server))
         assert written(own_dsn) == 5 * (batch + 1)
-    own_server.set()
 
 
 def test_a_database_that_is_read_only_for_now_loses_nothing(
@@ -136,8 +135,8 @@ def test_a_database_that_is_read_only_for_now_loses_nothing(
 ) -> None:
     """default_transaction_read_only, which hosts set on a full disk: rows wait (25006) until it is taken off."""
     own_server.set(default_transaction_read_only="on")
-    host = own_hosts(own_dsn)
-    host.give(10)
+    host = own_hosts(own_dsn, batch_size=5)
+    host.give(100)
     assert not host.settles(0.5)
     assert "read-only transaction (SQLSTATE 25006)" in caplog.text
     with psycopg.connect(own_server.dsn, autocommit=True) as conn:
@@ -145,7 +144,7 @@ def test_a_database_that_is_read_only_for_now_loses_nothing(
         conn.execute("ALTER SYSTEM RESET default_transaction_read_only")
     own_server.reload()
     assert host.settles()
-    assert written(own_dsn) == 10
+    assert written(own_dsn) == 100
 
 
 @pytest.fixture
@@ -165,8 +164,8 @@ def test_a_standby_is_waited_for_until_it_is_promoted(
 ) -> None:
     """A fail-over: the DSN leads to a real standby (25006); once that is the primary, rows are written to it."""
     promoted = make_conninfo(own_dsn, host=str(standby.folder), port=standby.port)
-    host = own_hosts(promoted, seen_by=promoted)
-    host.give(10)
+    host = own_hosts(promoted, seen_by=promoted, batch_size=5)
+    host.give(100)
     assert not host.settles(0.5)
     assert "read-only transaction (SQLSTATE 25006)" in caplog.text
     standby.program("pg_ctl", "promote", "-D", str(standby.data))

@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import pickle
 import threading
+import types
 from collections.abc import AsyncIterator, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from opentelemetry.context import get_current
 
 from otel_auto_assign import carry, disable, traced_inline, traced_job, traced_quote
 from otel_auto_assign._spans import NOWHERE, place_in
+from tests.instrumentation.kinds import Waits, drive
 from tests.instrumentation.test_job_rules import HOLD, NO_TABLES, quote, run_job
 
 if TYPE_CHECKING:
@@ -240,11 +242,11 @@ def test_a_task_cancelled_before_its_first_step_ends_the_span(recorder: Recorder
     assert recorder.one("quote")["cancelled"] is True
 
 
-@pytest.mark.filterwarnings("ignore:coroutine 'hold' was never awaited:RuntimeWarning")
 def test_a_returned_coroutine_that_nobody_awaits_is_cancelled(recorder: Recorder) -> None:
-    """Once, when it is forgotten."""
-    _ = traced_quote(lambda: hold())()  # noqa: PLW0108 - a plain function
-    del _
+    """Once, when it is forgotten; Python says as ever that it was not awaited."""
+    kept = [traced_quote(lambda: hold())()]  # noqa: PLW0108 - a plain function
+    with pytest.warns(RuntimeWarning, match="coroutine 'hold' was never awaited"):
+        kept.clear()
     gc.collect()
     assert recorder.one("quote")["cancelled"] is True
 
@@ -335,3 +337,112 @@ def test_what_is_carried_beyond_the_end_of_its_run_is_late(recorder: Recorder) -
     assert recorder.job["job.attempts_used"] == 0
     disable()
     assert carry(quote) is quote
+
+
+class Registered(classmethod):  # type: ignore[type-arg]
+    """A descriptor of the application's, made in its own way."""
+
+    def __init__(self, registry: str, function: Any) -> None:
+        super().__init__(function)
+        self.registry = registry
+
+
+class Static(staticmethod):  # type: ignore[type-arg]
+    """Likewise."""
+
+    def __init__(self, *, function: Any) -> None:
+        super().__init__(function)
+
+
+class Partial(functools.partialmethod):  # type: ignore[type-arg]
+    """Likewise."""
+
+    def __init__(self, registry: str, function: Any) -> None:
+        super().__init__(function, "b")
+        self.registry = registry
+
+
+def test_a_descriptor_of_the_application_s_stays_what_it_is(recorder: Recorder) -> None:
+    """A subclass of classmethod, staticmethod or partialmethod with a constructor and attributes of its own."""
+
+    class Team:
+        of_class: Any = traced_quote(Registered("r", lambda cls, booking_id: (cls, booking_id)))
+        static: Any = traced_quote(Static(function=lambda booking_id: booking_id))
+        partial: Any = traced_quote(Partial("p", lambda _self, booking_id: booking_id))
+
+    assert Team().of_class("b") == (Team, "b")
+    assert (Team.static("b"), Team().partial()) == ("b", "b")
+    kept = vars(Team)
+    assert [type(kept[name]) for name in ("of_class", "static", "partial")] == [Registered, Static, Partial]
+    assert (kept["of_class"].registry, kept["partial"].registry) == ("r", "p")
+    assert [q["booking.id"] for q in recorder.all("quote")] == ["b", "b", "b"]
+
+
+@types.coroutine
+def step() -> Generator[None, None, Any]:
+    """A coroutine as they were before there was ``async def``."""
+    yield None
+    return quote(HOLD)
+
+
+@pytest.mark.parametrize("way", ["yield from", "await", "by hand", "task"])
+def test_a_generator_based_coroutine_is_followed(recorder: Recorder, way: str) -> None:
+    """By whatever drives it: each step inside, what it returns is the call's value."""
+    ask: Any = traced_quote(step)
+
+    @types.coroutine
+    def delegates() -> Generator[None, None, Any]:
+        return (yield from ask())
+
+    async def awaits() -> Any:
+        return await ask()
+
+    if way == "task":
+        assert asyncio.run(awaits()) is HOLD
+    else:
+        steps = {"yield from": delegates, "await": awaits, "by hand": ask}[way]()
+        assert (next(steps) if way == "by hand" else steps.send(None)) is None
+        assert place_in(get_current()) is NOWHERE
+        with pytest.raises(StopIteration) as stop:
+            steps.send(None)
+        assert stop.value.value is HOLD
+    nested, answered = recorder.all("quote")
+    assert (nested["nested"], answered["nested"], answered["success"]) == (True, None, True)
+
+
+def test_a_future_that_is_never_done_is_cancelled_when_it_is_forgotten(recorder: Recorder) -> None:
+    """Until then its call has not ended; afterwards, once, without a complaint."""
+    loop = asyncio.new_event_loop()
+    future = traced_quote(loop.create_future)()
+    gc.collect()
+    assert recorder.ended == []
+    del future
+    gc.collect()
+    loop.close()
+    assert recorder.one("quote")["cancelled"] is True
+
+
+def test_an_awaitable_that_is_returned_twice_is_two_to_its_callers(recorder: Recorder) -> None:
+    """Each call is followed by itself; what the callers get compares equal, but is not one object (decision 0005)."""
+    shared = Waits(lambda: "h")
+    ask: Any = traced_quote(lambda: shared)
+    first, second = ask(), ask()
+    assert first == second == shared
+    assert first is not second
+    assert [drive(first), drive(second)] == ["h", "h"]
+    assert [q["hold.id"] for q in recorder.all("quote")] == ["h", "h"]
+
+
+def undecorated(booking_id: str) -> str:
+    """Answer."""
+    return booking_id
+
+
+decorated = traced_quote(undecorated)
+
+
+def test_a_function_that_is_decorated_under_another_name_does_not_pickle() -> None:
+    """Functions pickle by name, and under its name there is another: pickle says so, as of any other decorator's."""
+    with pytest.raises(pickle.PicklingError, match=r"not the same object as .*undecorated"):
+        pickle.dumps(decorated)
+    assert pickle.loads(pickle.dumps(traced_quote(functools.partial(undecorated))))("b") == "b"  # noqa: S301 - our own

@@ -7,7 +7,9 @@ import inspect
 from typing import Any
 
 import pytest
-from opentelemetry._logs import Logger
+from opentelemetry._logs import Logger, SeverityNumber
+from opentelemetry.baggage import set_baggage
+from opentelemetry.context import attach, detach
 from opentelemetry.sdk import _logs as sdk_logs
 from opentelemetry.sdk._logs import export
 from opentelemetry.sdk.trace import TracerProvider
@@ -74,7 +76,11 @@ def test_an_exception_is_logged_once_for_the_innermost_span() -> None:
     assert span.context is not None
 
     assert (record.trace_id, record.span_id) == (span.context.trace_id, span.context.span_id)
-    assert (record.severity_text, record.body) == ("ERROR", "ValueError: boom")
+    assert (record.severity_text, record.severity_number) == ("ERROR", SeverityNumber.ERROR)
+    assert record.body == "ValueError: boom"
+    assert span.start_time is not None
+    assert span.end_time is not None
+    assert span.start_time <= record.timestamp <= span.end_time
     assert record.attributes["exception.type"] == "ValueError"
     assert record.attributes["exception.message"] == "boom"
     assert record.attributes["exception.stacktrace"].startswith("Traceback (most recent call last):")
@@ -136,6 +142,45 @@ def test_message_and_stack_trace_are_scrubbed() -> None:
     assert "7946" not in shown
     assert min(len(r.attributes["exception.stacktrace"]) for r in logged.records) > 100
     assert max(len(r.attributes["exception.stacktrace"]) for r in logged.records) <= _exceptions.STACK_TRACE_LIMIT
+
+
+@needs_keywords
+def test_of_a_long_stack_trace_the_end_is_kept() -> None:
+    """Where the exception is; it begins with a whole line."""
+    logged = Logged()
+
+    def deep(left: int) -> None:
+        if left % 2:
+            deep(left - 1)  # two lines that take turns: Python leaves out what repeats itself
+        elif left:
+            deep(left - 1)
+        else:
+            raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom"), traced_job():
+        deep(200)
+    (record,) = logged.records
+    shown = record.attributes["exception.stacktrace"]
+
+    assert 0.9 * _exceptions.STACK_TRACE_LIMIT < len(shown) <= _exceptions.STACK_TRACE_LIMIT
+    assert shown.startswith(("    ", "  File"))
+    assert shown.endswith("ValueError: boom\n")
+
+
+@needs_keywords
+def test_nothing_of_the_host_s_context_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Baggage, which log processors may write, is none of a record's business."""
+    contexts = []
+    Logged()
+    monkeypatch.setattr(runtime.logger, "emit", lambda **given: contexts.append(given["context"]))
+    token = attach(set_baggage("guest", "ann"))
+    try:
+        with pytest.raises(ValueError, match="boom"):
+            job(ValueError("boom"))
+    finally:
+        detach(token)
+
+    assert ["ann" in str(context) for context in contexts] == [False]
 
 
 @needs_keywords

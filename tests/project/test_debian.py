@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from examples import embedded_postgres
 from tests import debian
 from tests.project.sources import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 WITHOUT_DATABASE = """\
 import sys
@@ -25,15 +23,6 @@ from tests import debian
 debian.VERSION = 18
 sys.exit(debian.run(["-q", "-m", "not postgres", "tests/project/test_public.py"], Path(sys.argv[1])))
 """
-
-
-@pytest.fixture
-def programs() -> Iterator[Path]:
-    """The embedded PostgreSQL's programs, where the server's user may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="test-pg-", dir=embedded_postgres._temporary_root({"user": 0})))
-    folder.chmod(0o711)
-    yield embedded_postgres._copy_programs(embedded_postgres._bin_dir(), folder)
-    shutil.rmtree(folder)
 
 
 def test_what_uses_the_server_is_marked(request: pytest.FixtureRequest, server_dsn: str) -> None:
@@ -64,16 +53,17 @@ def apt_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 
 def test_installs_what_is_missing(apt_get: Callable[[str], Path], tmp_path: Path) -> None:
-    """The lists are renewed, then Debian's package is installed."""
-    notes = apt_get(f": > {tmp_path}/postgres; : > {tmp_path}/initdb")
+    """The lists are renewed, then Debian's packages are installed: the server's, the pooler's, the tools'."""
+    wanted = " ".join(("postgres", "initdb", *debian.TOOLS))
+    notes = apt_get(f"for name in {wanted}; do : > {tmp_path}/$name; /bin/chmod 755 {tmp_path}/$name; done")
     debian.install(tmp_path)
 
     update, install = notes.read_text().splitlines()
     assert update.split()[-1] == "update"
-    assert install.split()[-1] == "postgresql-15"
+    assert install.split()[-4:] == ["postgresql-15", "pgbouncer", "openssl", "strace"]
 
 
-@pytest.mark.parametrize(("then", "said"), [("exit 100", "apt-get update failed"), ("exit 0", "has no server")])
+@pytest.mark.parametrize(("then", "said"), [("exit 100", "apt-get update failed"), ("exit 0", "were installed, but")])
 def test_an_installation_that_fails_is_said(
     then: str, said: str, apt_get: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -87,11 +77,11 @@ def test_what_cannot_be_installed_is_said(
     apt_get: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Without apt-get, and without the right to use it, a sentence names the way out."""
-    with pytest.raises(RuntimeError, match=r"no apt-get: install the package postgresql-15"):
+    with pytest.raises(RuntimeError, match=r"no apt-get: install the packages postgresql-15 pgbouncer"):
         debian.install(tmp_path)
     notes = apt_get("exit 0")
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    with pytest.raises(RuntimeError, match=r"only root can install it: apt-get install postgresql-15"):
+    with pytest.raises(RuntimeError, match=r"only root can install it: apt-get install postgresql-15 pgbouncer"):
         debian.install(tmp_path)
     assert not notes.exists()
 
@@ -108,21 +98,47 @@ def test_a_run_without_a_database_test_fails(programs: Path) -> None:
     done = subprocess.run(run, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
 
     assert "passed" in done.stdout
-    assert done.stdout.endswith("PostgreSQL 18: 0 database tests passed\n")
+    assert done.stdout.endswith("PostgreSQL 18: 0 database tests passed, 0 of them only here\n")
     assert done.returncode == debian.EXIT_FAILED
 
 
 @pytest.mark.parametrize(
-    ("outcome", "when", "marks", "count"),
+    ("outcome", "when", "marks", "counts"),
     [
-        ("passed", "call", {"postgres": 1}, 1),
-        ("passed", "setup", {"postgres": 1}, 0),
-        ("passed", "call", {}, 0),
-        ("skipped", "call", {"postgres": 1}, 0),
+        ("passed", "call", {"postgres": 1}, (1, 0)),
+        ("passed", "call", {"postgres": 1, "debian": 1}, (1, 1)),
+        ("passed", "setup", {"postgres": 1}, (0, 0)),
+        ("passed", "call", {}, (0, 0)),
+        ("skipped", "call", {"postgres": 1, "debian": 1}, (0, 0)),
     ],
 )
-def test_what_counts(outcome: Any, when: Any, marks: Any, count: int) -> None:
+def test_what_counts(outcome: Any, when: Any, marks: Any, counts: tuple[int, int]) -> None:
     """A test counts once it has passed, if it used the server; a skipped one does not."""
     passed = debian.Passed()
     passed.pytest_runtest_logreport(pytest.TestReport("a", ("a", 1, "a"), marks, outcome, None, when))
-    assert passed.count == count
+    assert (passed.count, passed.only_here) == counts
+
+
+def test_a_whole_run_without_the_tests_that_run_only_here_fails() -> None:
+    """Those with pgbouncer, strace and TLS must be among a run of all tests; of a choice they need not."""
+    passed = debian.Passed()
+    passed.count = 100
+    assert not passed.enough(whole=True)
+    assert passed.enough(whole=False)
+    passed.only_here = 1
+    assert passed.enough(whole=True)
+
+
+def test_elsewhere_those_tests_are_left_out_and_it_is_said_why(tmp_path: Path) -> None:
+    """Without the programs that tests.debian names they are deselected, not skipped or failed."""
+    hooks = "from tests.postgres import pytest_collection_modifyitems, pytest_terminal_summary"
+    (tmp_path / "conftest.py").write_text(hooks)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = debian\n    postgres")
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n@pytest.mark.debian\ndef test_a(): assert 0\ndef test_b(): pass"
+    )
+    environ = {key: value for key, value in os.environ.items() if key != "AUTO_ASSIGN_TEST_PROGRAMS"}
+    run = [sys.executable, "-m", "pytest", str(tmp_path)]
+    done = subprocess.run(run, cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=60)
+    assert "1 passed, 1 deselected" in done.stdout
+    assert "make test-debian has them" in done.stdout

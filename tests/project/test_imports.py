@@ -43,8 +43,8 @@ INSTRUMENTATION: Final = (
 )
 EXPORTER: Final = (
     {"observability_events"},
-    {"observability_events.sink"},
-    {"observability_events.sink.otlp"},
+    {"observability_events.sink", "observability_events.checkup"},
+    {"observability_events.sink.otlp", "observability_events.surroundings"},
     {
         "observability_events.processor",
         "observability_events.exporter",
@@ -52,10 +52,16 @@ EXPORTER: Final = (
         "observability_events.sampler",
     },
     {"observability_events.pipeline", "observability_events.reconcile"},
-    {"observability_events.postgres", "observability_events.console", "observability_events.writing"},
+    {
+        "observability_events.postgres",
+        "observability_events.console",
+        "observability_events.table",
+        "observability_events.writing",
+    },
     {
         "observability_events.statement",
         "observability_events.backlog",
+        "observability_events.roles",
         "observability_events.syncing",
         "observability_events.unfinished",
     },
@@ -65,6 +71,7 @@ EXPORTER: Final = (
     {"observability_events.overview"},
     {"observability_events.probe", "observability_events.dead_letters"},
     {"observability_events.columns"},
+    {"observability_events.server", "observability_events.waiting"},
     {"observability_events.connection", "observability_events.delivery", "observability_events.making"},
     {"observability_events.groups", "observability_events.refusals", "observability_events.abandoned"},
     {"observability_events.wire", "observability_events.records"},
@@ -94,17 +101,41 @@ ZERO_CODE: Final = (
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
 READING: Final = (
+    {"otel_auto_assign.analysis.report_text"},
     {"otel_auto_assign.analysis.figures"},
-    {"otel_auto_assign.analysis.means", "otel_auto_assign.analysis.quantiles", "otel_auto_assign.analysis.rates"},
+    {"otel_auto_assign.analysis.events"},
+    {"otel_auto_assign.analysis.windows"},
+    {"otel_auto_assign.analysis.power", "otel_auto_assign.analysis.verdicts"},
+    {"otel_auto_assign.analysis.judging", "otel_auto_assign.analysis.ledger", "otel_auto_assign.analysis.validity"},
+    {
+        "otel_auto_assign.analysis.means",
+        "otel_auto_assign.analysis.outliers",
+        "otel_auto_assign.analysis.plan_files",
+        "otel_auto_assign.analysis.quantiles",
+        "otel_auto_assign.analysis.rates",
+    },
+    {"otel_auto_assign.analysis.plans"},
     {"otel_auto_assign.analysis.samples"},
-    {"otel_auto_assign.analysis.estimates"},
+    {"otel_auto_assign.analysis.days", "otel_auto_assign.analysis.estimates"},
+    {"otel_auto_assign.analysis.arrays"},
     {"otel_auto_assign.analysis"},
     *GROUND[-2:],
 )
 COMMANDS: Final = (
     {"otel_auto_assign.cli"},
-    {"otel_auto_assign.commands.reconcile", "otel_auto_assign.commands.settings", "otel_auto_assign.commands.spool"},
-    {"otel_auto_assign.commands.database"},
+    {
+        "otel_auto_assign.commands.check",
+        "otel_auto_assign.commands.reconcile",
+        "otel_auto_assign.commands.report",
+        "otel_auto_assign.commands.settings",
+        "otel_auto_assign.commands.spool",
+    },
+    {
+        "otel_auto_assign.commands.database",
+        "otel_auto_assign.commands.output",
+        "otel_auto_assign.commands.progress",
+        "otel_auto_assign.commands.windows",
+    },
     {"otel_auto_assign.commands.exits"},
     {"otel_auto_assign.commands"},
     set().union(*READING, *EXPORTER),

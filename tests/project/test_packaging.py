@@ -24,18 +24,18 @@ def base_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_both_packages_are_in_the_wheel_whole(wheel: Path) -> None:
-    """Every source file, statement and ``py.typed`` marker of the checkout is in the wheel, and no test."""
+    """Every source file, statement, plan and ``py.typed`` marker of the checkout is in the wheel, and no test."""
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     wanted = {
         f"{package}/{path.relative_to(folder)}"
         for package, folder in PACKAGES.items()
         for path in folder.rglob("*")
-        if path.suffix in {".py", ".sql", ".typed"}
+        if path.suffix in {".py", ".sql", ".toml", ".typed"}
     }
 
     assert packed == wanted
     assert {"otel_auto_assign/py.typed", "observability_events/py.typed"} <= packed
-    assert "otel_auto_assign/analysis/sql/job_rates.sql" in packed
+    assert {"otel_auto_assign/analysis/sql/durations.sql", "otel_auto_assign/analysis/rollout.toml"} <= packed
 
 
 def test_the_metadata_are_ours(wheel: Path) -> None:
@@ -86,6 +86,29 @@ def test_the_command_names_its_missing_extra(base_python: Path) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "otel-auto-assign needs typer: pip install 'otel-auto-assign[postgres]'\n"
+
+
+def test_the_exporters_name_their_missing_extra(base_python: Path) -> None:
+    """Importing them without their extra says, in one line and nothing else, what installs it."""
+    lines = []
+    for python, start, module in (
+        (base_python, "pass", "observability_events"),
+        (
+            Path(sys.executable),
+            "import sys; sys.modules['opentelemetry.proto'] = None",
+            "observability_events.sink.otlp",
+        ),
+    ):
+        program = f"{start}; import {module}"
+        done = subprocess.run([python, "-c", program], check=False, capture_output=True, text=True)
+        assert done.stderr.count("Traceback") == 1, done.stderr
+        lines.append(done.stderr.splitlines()[-1])
+
+    missing = "ModuleNotFoundError: {} needs {}: pip install 'otel-auto-assign[{}]'"
+    assert lines == [
+        missing.format("observability_events", "opentelemetry.sdk", "postgres"),
+        missing.format("observability_events.sink", "opentelemetry.proto.collector", "sink"),
+    ]
 
 
 USER_CODE = """\

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import asyncio
+import functools
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, assert_type
 
 from otel_auto_assign import (
     Extractor,
     Outcome,
+    carry,
     current_inline,
     current_job,
     traced_attempt,
@@ -54,6 +57,74 @@ class Planner:
         """A named stage."""
 
 
+@traced_quote
+def generator(booking_id: str) -> Generator[str, int, bool]:
+    """A generator function keeps what it yields, is sent and returns."""
+    return (yield booking_id) > 1
+
+
+@traced_quote()
+async def async_generator(booking_id: str) -> AsyncGenerator[str, int]:
+    """So does an async one."""
+    yield booking_id
+
+
+@traced_quote
+def later(booking_id: str) -> asyncio.Future[int]:
+    """What is returned to be awaited stays what it is."""
+    future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    future.set_result(len(booking_id))
+    return future
+
+
+class Team:
+    """Class and static methods, above their decorators and below."""
+
+    @traced_quote
+    @classmethod
+    def class_above(cls, number: int) -> list[int]:
+        """Above."""
+        return [number]
+
+    @classmethod
+    @traced_quote
+    def class_below(cls, number: int) -> list[int]:
+        """Below."""
+        return [number]
+
+    @traced_quote
+    @staticmethod
+    def static_above(number: int) -> list[int]:
+        """Above."""
+        return [number]
+
+    @staticmethod
+    @traced_quote
+    def static_below(number: int) -> list[int]:
+        """Below."""
+        return [number]
+
+    @property
+    @traced_quote
+    def size(self) -> int:
+        """Below a property."""
+        return 4
+
+
+class Asks:
+    """A callable object."""
+
+    tables = 2
+
+    def __call__(self, booking_id: str) -> bool:
+        """Answer."""
+        return bool(booking_id)
+
+
+asks = traced_quote(Asks())
+partial = traced_job(functools.partial(Asks(), "b"))
+
+
 def read(value: Any, /) -> Outcome:
     """A plain function is an Extractor."""
     return Outcome(success=bool(value))
@@ -74,6 +145,33 @@ def test_types_are_kept(recorder: Recorder) -> None:
         called()  # type: ignore[call-arg]
         Planner().attempt("4")  # type: ignore[arg-type]
         traced_inline(timeout="2")  # type: ignore[call-overload]
+
+
+def test_types_of_every_other_kind_are_kept(recorder: Recorder) -> None:
+    """Generators, class and static methods, callable objects, partials, awaitables."""
+    steps = assert_type(generator("b"), Generator[str, int, bool])
+    assert assert_type(next(steps), str) == "b"
+    assert_type(async_generator("b"), AsyncGenerator[str, int])
+    assert assert_type(Team.class_above(4), list[int]) == assert_type(Team().class_below(4), list[int]) == [4]
+    assert assert_type(Team.static_above(4), list[int]) == assert_type(Team().static_below(4), list[int]) == [4]
+    assert assert_type(Team().size, int) == 4
+    assert assert_type(asks, Asks).tables == 2
+    assert assert_type(asks("b"), bool)
+    assert assert_type(partial, functools.partial[bool])()
+    assert assert_type(carry(bare)("b", tables=1), bool) is False
+
+    async def main() -> int:
+        return assert_type(await later("b"), int)
+
+    assert asyncio.run(main()) == 1
+    if TYPE_CHECKING:
+        generator(1)  # type: ignore[arg-type]
+        steps.send("1")  # type: ignore[arg-type]
+        Team.class_above("4")  # type: ignore[arg-type]
+        Team.static_above()  # type: ignore[call-arg]
+        asks(1)  # type: ignore[arg-type]
+        later(1)  # type: ignore[arg-type]
+        traced_quote(7)  # type: ignore[call-overload]
 
 
 def test_blocks_give_their_handles(recorder: Recorder) -> None:

@@ -4,16 +4,21 @@
 --      empty while no type is named, or where no such row is in the window. Rows without a booking are in the sample
 --      and duplicate nothing.
 WITH email AS (
-    SELECT coalesce(to_jsonb(event) ->> 'booking_id', context ->> 'booking_ref') AS booking
+    SELECT {booking} AS booking {columns}
     FROM {table} AS event
-    WHERE
-        event_type = nullif(%(email_event_type)s::text, '') AND created_at >= %(start)s AND created_at < %(end)s
+    WHERE event_type = nullif(%(email_event_type)s::text, '') AND {rows}
+),
+figure AS (
+    SELECT {split} AS split, count(*) AS n, count(booking) - count(DISTINCT booking) AS again
+    FROM email
+    GROUP BY {grouping}
 )
 SELECT
     'inline_email_duplicates' AS metric,
     'all' AS dimension,
-    CASE WHEN count(*) > 0 THEN (count(booking) - count(DISTINCT booking))::numeric END AS value,
+    CASE WHEN n > 0 THEN again::numeric END AS value,
     'count' AS unit,
-    count(*) AS sample_size,
-    %(email_event_type)s::text AS source
-FROM email
+    n AS sample_size,
+    %(email_event_type)s::text AS source,
+    split
+FROM figure

@@ -1,0 +1,58 @@
+-- What cannot be read of the rows whose figures need it?
+--
+-- A row for each event type and fault: what is missing in the context, or has another type than the contract gives it. A
+-- figure leaves such a row out, or takes an odd or missing boolean as false and a missing reason as unknown. A text that
+-- looks like a number is no number. Asked only when durations.sql or outcomes.sql have counted such rows.
+WITH found AS (
+    SELECT
+        id, event_type,
+        CASE event_type
+            WHEN 'auto_assign.quote'
+                THEN coalesce(
+                    to_jsonb({planner_ms}), nullif(context -> 'durationMs', 'null'), context -> 'planner_duration_ms'
+                )
+            ELSE context -> 'durationMs'
+        END AS duration,
+        coalesce(context -> CASE event_type WHEN 'auto_assign.quote' THEN 'cache_hit' ELSE 'late' END, 'null') AS apart,
+        CASE event_type
+            WHEN 'auto_assign.attempt' THEN context ->> 'reasonCode'
+            WHEN 'auto_assign.summary' THEN context ->> 'result'
+            WHEN 'inline_auto_assign.quote_result' THEN (context -> 'hasHold')::text
+        END AS said
+    FROM {table} AS event
+    WHERE event_type = ANY (%(events)s) AND {rows}
+    OFFSET 0  -- a fence: what is asked of the context is asked once
+),
+fault AS (
+    SELECT id, event_type, what
+    FROM found
+    CROSS JOIN LATERAL (
+        VALUES
+            (
+                event_type IN ('auto_assign.quote', 'inline_auto_assign.quote_result', 'auto_assign.succeeded')
+                AND coalesce(duration, 'null') = 'null',
+                'no duration'
+            ),
+            (
+                event_type IN ('auto_assign.quote', 'inline_auto_assign.quote_result', 'auto_assign.succeeded')
+                AND duration <> 'null' AND NOT {readable},
+                'a duration that is no number'
+            ),
+            (event_type = 'auto_assign.quote' AND apart NOT IN ('true', 'false', 'null'), 'cache_hit is no boolean'),
+            (event_type LIKE 'inline%%' AND apart NOT IN ('true', 'false', 'null'), 'late is no boolean'),
+            (event_type = 'auto_assign.attempt' AND said IS NULL, 'no reasonCode'),
+            (
+                event_type = 'auto_assign.summary' AND coalesce(said, '') <> ALL (%(results)s),
+                'a result that no job has'
+            ),
+            (
+                event_type = 'inline_auto_assign.quote_result' AND coalesce(said, '') NOT IN ('true', 'false'),
+                'hasHold is no boolean'
+            )
+    ) AS checked (wrong, what)
+    WHERE wrong
+)
+SELECT event_type, what, count(*) AS rows, min(id::text) AS example
+FROM fault
+GROUP BY event_type, what
+ORDER BY event_type, what
