@@ -34,6 +34,12 @@ def duration(row: Row, *names: str) -> float | None:
     return next((float(n) for n in found if isinstance(n, (int, float)) and not isinstance(n, bool)), None)
 
 
+def is_true(row: Row, name: str) -> bool:
+    """Whether a key says true; a text that says so is taken at its word."""
+    said = key(row, name)
+    return said is True or said == "true"
+
+
 def figures(rows: Sequence[Row]) -> Values:
     """Compute every metric of §7 by its definition; values are not rounded."""
     found: Values = {}
@@ -59,7 +65,7 @@ def figures(rows: Sequence[Row]) -> Values:
 
     asked = [(duration(row, "planner_duration_ms", "durationMs"), row) for row in of(semconv.EVENT_QUOTE)]
     calls = [(ms, row) for ms, row in asked if ms is not None]
-    own = [ms for ms, row in calls if key(row, "cache_hit") is not True]
+    own = [ms for ms, row in calls if not is_true(row, "cache_hit")]
     spread("planner_duration", "all", [ms for ms, _ in calls], "p50 p90 p95 p99 avg max")
     spread("planner_duration", "cache_hits=excluded", own, "p50 p90 p95 p99 avg max")
     share("planner_cache_hit_pct", "all", len(calls) - len(own), len(calls))
@@ -76,11 +82,11 @@ def figures(rows: Sequence[Row]) -> Values:
         share("reason_share_pct", code, n, len(attempts))
 
     results = of(semconv.EVENT_INLINE_QUOTE_RESULT)
-    for dimension, kept in (("all", results), ("late=excluded", [r for r in results if key(r, "late") is not True])):
+    for dimension, kept in (("all", results), ("late=excluded", [r for r in results if not is_true(r, "late")])):
         lasted = [ms for row in kept if (ms := duration(row, "durationMs")) is not None]
         spread("inline_duration", dimension, lasted, "p50 p90 p95 avg")
-        share("inline_success_rate_pct", dimension, sum(key(row, "hasHold") is True for row in kept), len(kept))
-    ended = [row for row in rows if row.event_type in semconv.INLINE_TERMINALS and key(row, "late") is not True]
+        share("inline_success_rate_pct", dimension, sum(is_true(row, "hasHold") for row in kept), len(kept))
+    ended = [row for row in rows if row.event_type in semconv.INLINE_TERMINALS and not is_true(row, "late")]
     seated = sum(row.event_type == semconv.EVENT_INLINE_SUCCEEDED for row in ended)
     timed_out = sum(row.event_type == semconv.EVENT_INLINE_TIMEOUT for row in ended)
     share("inline_success_rate_pct", "outcome=decided", seated, len(ended))

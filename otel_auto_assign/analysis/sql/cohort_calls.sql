@@ -12,7 +12,7 @@ SELECT
     (extract(epoch FROM created_at) * 1000)::double precision - greatest(0, coalesce(ms, 0)) AS began_ms,
     (created_at AT TIME ZONE %(zone)s)::date - date '0001-01-01' + 1 AS day,
     CASE WHEN ms >= 0 THEN ms END AS ms,
-    coalesce(context -> 'cache_hit' = 'true', false) AS cache_hit,
+    coalesce(context ->> 'cache_hit' = 'true', false) AS cache_hit,
     coalesce(context ->> 'reasonCode' LIKE 'hard.%%', false) AS hard,
     CASE context -> 'flags' -> 'retry_policy_v2' WHEN 'true' THEN true WHEN 'false' THEN false END AS policy,
     CASE context -> 'flags' -> 'planner_cache' WHEN 'true' THEN true WHEN 'false' THEN false END AS cache,

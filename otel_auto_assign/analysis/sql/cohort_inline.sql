@@ -6,7 +6,7 @@
 WITH found AS (
     SELECT
         context ->> 'attemptId' AS run, created_at, event_type, {booking} AS booking, {restaurant} AS restaurant,
-        event_type = ANY (%(terminals)s) AND NOT coalesce(context -> 'late' = 'true', false) AS terminal,
+        event_type = ANY (%(terminals)s) AND NOT coalesce(context ->> 'late' = 'true', false) AS terminal,
         CASE WHEN {ms} >= 0 THEN {ms} END AS ms, {timeout_ms} AS limit_ms, context -> 'flags' AS flags
     FROM {table} AS event
     WHERE

@@ -8,7 +8,7 @@
 WITH found AS (
     SELECT
         context ->> 'job_id' AS job, created_at, event_type,
-        coalesce(context -> 'late' = 'true', false) AS late,
+        coalesce(context ->> 'late' = 'true', false) AS late,
         context ->> 'result' AS result,
         CASE event_type
             WHEN 'auto_assign.summary' THEN {attempts_used}
@@ -16,7 +16,7 @@ WITH found AS (
             WHEN 'auto_assign.attempt_error' THEN {planner_calls}
         END AS told,
         CASE event_type WHEN 'auto_assign.summary' THEN {total_ms} END AS total_ms,
-        coalesce(context -> 'cache_hit' = 'true', false) AS cache_hit,
+        coalesce(context ->> 'cache_hit' = 'true', false) AS cache_hit,
         (context -> 'flags')::text AS flags
     FROM {table} AS event
     WHERE

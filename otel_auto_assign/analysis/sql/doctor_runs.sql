@@ -5,8 +5,8 @@
 WITH found AS (
     SELECT
         context ->> 'attemptId' AS run, created_at, event_type, severity,
-        coalesce(context -> 'late' = 'true', false) AS late,
-        coalesce(context -> 'hasHold' = 'true', false) AS has_hold,
+        coalesce(context ->> 'late' = 'true', false) AS late,
+        coalesce(context ->> 'hasHold' = 'true', false) AS has_hold,
         (context -> 'flags')::text AS flags
     FROM {table} AS event
     WHERE

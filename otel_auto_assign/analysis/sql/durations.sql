@@ -14,15 +14,12 @@ WITH found AS (
         CASE event_type WHEN 'auto_assign.quote' THEN 1 WHEN 'auto_assign.succeeded' THEN 2 ELSE 3 END AS kind,
         CASE event_type WHEN 'auto_assign.quote' THEN coalesce({planner_ms}, {ms}) ELSE {ms} END AS ms,
         -- 1: from the cache, or late; 2: nobody knows
-        CASE
-            coalesce(
-                CASE event_type
-                    WHEN 'auto_assign.quote' THEN context -> 'cache_hit'
-                    WHEN 'inline_auto_assign.quote_result' THEN context -> 'late'
-                END::text,
-                'null'
-            )
-            WHEN 'false' THEN 0 WHEN 'true' THEN 1 WHEN 'null' THEN 0 ELSE 2
+        CASE CASE event_type
+            WHEN 'auto_assign.quote' THEN coalesce(context ->> 'cache_hit', 'false')
+            WHEN 'inline_auto_assign.quote_result' THEN coalesce(context ->> 'late', 'false')
+            ELSE 'false'
+        END
+            WHEN 'false' THEN 0 WHEN 'true' THEN 1 ELSE 2
         END AS apart
         {columns}
     FROM {table} AS event
@@ -42,7 +39,6 @@ sorted AS (
         ms IS NULL OR apart = 2 AS odd
         {names}
     FROM found
-    OFFSET 0
 ),
 figure AS (
     SELECT

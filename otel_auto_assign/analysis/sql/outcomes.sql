@@ -24,8 +24,8 @@ WITH found AS (
             WHEN 'auto_assign.attempt' THEN context ->> 'reasonCode'
             WHEN 'auto_assign.summary' THEN context ->> 'result'
             WHEN 'inline_auto_assign.quote_result'
-                THEN concat(nullif(context -> 'hasHold', 'null'), ' ', nullif(context -> 'late', 'null'))
-            ELSE CASE WHEN event_type LIKE 'inline%%' THEN concat(' ', nullif(context -> 'late', 'null')) END
+                THEN concat(context ->> 'hasHold', E'\x1f', context ->> 'late')
+            ELSE CASE WHEN event_type LIKE 'inline%%' THEN concat(E'\x1f', context ->> 'late') END
         END AS said
         {columns}
     FROM {table} AS event
@@ -40,8 +40,8 @@ tally AS MATERIALIZED (
 kind AS MATERIALIZED (
     SELECT
         CASE WHEN event_type = ANY (%(events)s) THEN event_type ELSE 'other tools' END AS event_type,
-        CASE WHEN event_type LIKE 'inline%%' THEN split_part(said, ' ', 1) ELSE said END AS said,
-        CASE WHEN event_type LIKE 'inline%%' THEN nullif(split_part(said, ' ', 2), '') END AS late_said,
+        CASE WHEN event_type LIKE 'inline%%' THEN split_part(said, E'\x1f', 1) ELSE said END AS said,
+        CASE WHEN event_type LIKE 'inline%%' THEN nullif(split_part(said, E'\x1f', 2), '') END AS late_said,
         split, n
     FROM tally
     UNION ALL

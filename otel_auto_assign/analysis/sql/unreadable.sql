@@ -2,7 +2,8 @@
 --
 -- A row for each event type and fault: what is missing in the context, or has another type than the contract gives it. A
 -- figure leaves such a row out, or takes an odd or missing boolean as false and a missing reason as unknown. A text that
--- looks like a number is no number. Asked only when durations.sql or outcomes.sql have counted such rows.
+-- looks like a number is no number; one that says true or false is taken at its word, as `->>` gives both alike. Asked
+-- only when durations.sql or outcomes.sql have counted such rows.
 WITH found AS (
     SELECT
         id, event_type,
@@ -13,11 +14,11 @@ WITH found AS (
                 )
             ELSE context -> 'durationMs'
         END AS duration,
-        coalesce(context -> CASE event_type WHEN 'auto_assign.quote' THEN 'cache_hit' ELSE 'late' END, 'null') AS apart,
+        coalesce(context ->> CASE event_type WHEN 'auto_assign.quote' THEN 'cache_hit' ELSE 'late' END, 'false') AS apart,
         CASE event_type
             WHEN 'auto_assign.attempt' THEN context ->> 'reasonCode'
             WHEN 'auto_assign.summary' THEN context ->> 'result'
-            WHEN 'inline_auto_assign.quote_result' THEN (context -> 'hasHold')::text
+            WHEN 'inline_auto_assign.quote_result' THEN context ->> 'hasHold'
         END AS said
     FROM {table} AS event
     WHERE event_type = ANY (%(events)s) AND {rows}
@@ -38,8 +39,8 @@ fault AS (
                 AND duration <> 'null' AND NOT {readable},
                 'a duration that is no number'
             ),
-            (event_type = 'auto_assign.quote' AND apart NOT IN ('true', 'false', 'null'), 'cache_hit is no boolean'),
-            (event_type LIKE 'inline%%' AND apart NOT IN ('true', 'false', 'null'), 'late is no boolean'),
+            (event_type = 'auto_assign.quote' AND apart NOT IN ('true', 'false'), 'cache_hit is no boolean'),
+            (event_type LIKE 'inline%%' AND apart NOT IN ('true', 'false'), 'late is no boolean'),
             (event_type = 'auto_assign.attempt' AND said IS NULL, 'no reasonCode'),
             (
                 event_type = 'auto_assign.summary' AND coalesce(said, '') <> ALL (%(results)s),
