@@ -18,9 +18,11 @@ try:
 
     from otel_auto_assign.commands import exits
     from otel_auto_assign.commands.check import check
+    from otel_auto_assign.commands.doctor import show_doctor
     from otel_auto_assign.commands.reconcile import reconcile_jobs
     from otel_auto_assign.commands.report import show_report
     from otel_auto_assign.commands.settings import show_settings
+    from otel_auto_assign.commands.spool import spool
 except ModuleNotFoundError as missing:
     # Imported by the script's entry point and by nothing else, so leaving here is leaving the command.
     sys.stderr.write(f"otel-auto-assign needs {missing.name}: pip install 'otel-auto-assign[postgres]'\n")
@@ -62,7 +64,9 @@ app = typer.Typer(
 app.command(name="check")(check)
 app.command(name="reconcile")(reconcile_jobs)
 app.command(name="settings")(show_settings)
+app.add_typer(spool, name="spool")
 app.command(name="report")(show_report)
+app.command(name="doctor")(show_doctor)
 
 
 def _show_version(wanted: bool) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from observability_events import folder, records, segment
 from observability_events.accounts import Ledger
+from observability_events.complaints import Remarks
 from observability_events.estate import Estate, expired
 from observability_events.place import Place
 from observability_events.segment import Record
@@ -31,6 +32,7 @@ DAMAGED: Final = "spool_damaged"
 EXPIRED: Final = "spool_expired"
 
 _log = SafeLog(__name__)
+_remarks = Remarks(_log)
 
 
 class Backlog:
@@ -145,7 +147,7 @@ class Backlog:
         try:
             self._look()
         except OSError as error:
-            _log.warning("what other processes have left on disk cannot be read: %s", error.strerror)
+            _remarks.warning(f"what other processes have left on disk cannot be read: {error.strerror}")
 
     def _look(self) -> None:
         for estate in list(self._estates.values()):
@@ -168,13 +170,14 @@ class Backlog:
             if lock is not None:
                 self._estates[owner] = Estate(self._spool.ownership.destination, owner, lock)
         if any(estate.unread for estate in self._estates.values()):
-            _log.info("rows that other processes have left on disk are written now, from %s", path)
+            _remarks.info(f"rows that other processes have left on disk are written now, from {path}")
 
     def _read_left(self, most: int) -> list[Piece]:
         found: list[Piece] = []
-        while len(found) < most and (self._left or self._load_left()):
-            if not self._left:  # a segment in which there was nothing to read
-                continue
+        while len(found) < most:
+            while not self._left:  # a segment may have nothing to write
+                if not self._load_left():
+                    return found
             place, record = self._left.popleft()
             self._ledger.adopted(1)
             self._add(found, place, record)

@@ -12,6 +12,7 @@ FAILURES_TO_OPEN: Final = 3
 CLOSED: Final = "closed"
 OPEN: Final = "open"
 HALF_OPEN: Final = "half_open"
+STATES: Final = (CLOSED, OPEN, HALF_OPEN)
 
 
 class Circuit:

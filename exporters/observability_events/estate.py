@@ -8,6 +8,7 @@ from collections import deque
 from pathlib import Path
 
 from observability_events import folder, segment
+from observability_events.complaints import Remarks
 from observability_events.folder import Destination
 from observability_events.place import Place
 from observability_events.segment import Contents
@@ -15,6 +16,7 @@ from observability_events.spool import let_go
 from otel_auto_assign._guard import SafeLog
 
 _log = SafeLog(__name__)
+_remarks = Remarks(_log)
 
 
 class Estate:
@@ -48,11 +50,11 @@ class Estate:
             return Place(path, records=0), Contents()
         except OSError as error:
             self._left = True
-            _log.warning("%s cannot be read now: %s", path, error.strerror)
+            _remarks.warning(f"{path} cannot be read now: {error.strerror}")
             return Place(path, records=0), Contents()
         except segment.NewerVersionError as error:
             self._left = self.newer = True
-            _log.warning("%s stays where it is: %s", path, error)
+            _remarks.warning(f"{path} stays where it is: {error}")
             return Place(path, records=0), Contents()
         except segment.ForeignError:
             self._set_aside(path, empty=not data)

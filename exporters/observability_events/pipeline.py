@@ -21,6 +21,7 @@ from multiprocessing import parent_process
 from multiprocessing.util import Finalize, register_after_fork
 from typing import TYPE_CHECKING, Final
 
+from observability_events import folder
 from observability_events.connection import dsn_problem
 from observability_events.console import ConsoleWriter
 from observability_events.dead_letters import DeadLetters
@@ -93,10 +94,9 @@ class Pipeline:
         self._batch = settings.batch_size
         self._limit = settings.buffer_size
         self._refusing = None if settings.console else _no_dsn(settings)
-        self._spools = not settings.console and self._refusing is None
+        self._spools = not settings.console and self._refusing is None and settings.spool_bytes > 0
         self._telemetry = Telemetry(self, meter_provider)
         self._begin()
-        self._telemetry.begin()
         _live.add(self)
 
     def _begin(self) -> None:
@@ -115,6 +115,7 @@ class Pipeline:
         self._syncer = Syncer(self._spool) if self._append_span and self._spool.power else None
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._telemetry.begin()
 
     def _letters(self) -> OnRefused:
         if not self._spool.usable:
@@ -166,10 +167,23 @@ class Pipeline:
 
     def reading(self) -> Reading:
         """Give what the pipeline's metrics show."""
+        usage = None
+        if self._spools:
+            try:
+                usage = folder.size(self._spool.ownership.destination.path)
+            except OSError:  # nothing was ever there, or it cannot be read
+                usage = 0
         with self._ledger.lock:
             queued = len(self._buffer)
-            accounts = self._ledger.accounts(queued)
-            return Reading(accounts=accounts, queued=queued, capacity=self._limit, taken=self._ledger.spans)
+            return Reading(
+                accounts=self._ledger.accounts(queued),
+                queued=queued,
+                capacity=self._limit,
+                taken=self._ledger.spans,
+                circuit=self._writing.circuit.state,
+                spool_usage=usage,
+                spool_limit=self._settings.spool_bytes,
+            )
 
     def flush(self, timeout: float) -> bool:
         """Write what was accepted before the call; give whether all of it was settled within ``timeout`` seconds.

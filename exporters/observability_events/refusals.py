@@ -44,10 +44,10 @@ class Refusals:
 
     def refuse(self, row: Row, place: Place | None, reason: str, sqlstate: str, text: str) -> None:
         """Refuse a row that is in hand; what `OnRefused` raises is swallowed."""
-        said = sqlstate or text
-        if said not in self._said:
-            self._said.add(said)
-            _log.warning("a row was refused for good: %s. Others like it are counted, not logged.", said)
+        kind = sqlstate or reason
+        if kind not in self._said:
+            self._said.add(kind)
+            _log.warning("a row was refused for good: %s. Others like it are counted, not logged.", sqlstate or text)
         kept = False
         try:
             kept = self._on_refused(row, reason, sqlstate, text)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from opentelemetry import metrics as metrics_api
 from opentelemetry.metrics import Histogram, MeterProvider, Observation
 
+from observability_events.circuit import STATES
 from otel_auto_assign import _guard, semconv
 from otel_auto_assign._version import __version__
 
@@ -35,6 +37,7 @@ DURATION_BOUNDARIES: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 
 NOT_PROCESSED: Final[Mapping[str, str]] = {
     "buffer_full": semconv.ERROR_QUEUE_FULL,
+    "spool_full": semconv.ERROR_QUEUE_FULL,
     "shutdown": semconv.ERROR_ALREADY_SHUTDOWN,
     "no_dsn": "no_dsn",
 }
@@ -50,13 +53,19 @@ class Reading:
         accounts: See there.
         queued: Spans that wait in the buffer.
         capacity: The most that may.
-        taken: Spans that were ever taken from it, to have their rows made.
+        taken: Spans that were ever taken from it, to have their rows made or to wait on disk.
+        circuit: Its state.
+        spool_usage: Bytes of the spool's folder; None where there is no spool.
+        spool_limit: The most that they may be.
     """
 
     accounts: Accounts
     queued: int
     capacity: int
     taken: int
+    circuit: str
+    spool_usage: int | None
+    spool_limit: int
 
 
 class Observed(Protocol):
@@ -96,18 +105,29 @@ def _failed(error_type: str) -> Mapping[str, str]:
 
 def _processed(of: Reading) -> Points:
     yield of.taken, {}
+    failed: Counter[str] = Counter()
     for reason, error_type in NOT_PROCESSED.items():
-        if pieces := of.accounts.dropped.get(reason, 0):
-            yield pieces, _failed(error_type)
+        failed[error_type] += of.accounts.dropped.get(reason, 0)
+    yield from ((pieces, _failed(error_type)) for error_type, pieces in failed.items() if pieces)
 
 
 def _exported(of: Reading) -> Points:
     yield of.accounts.committed, {}
+    if of.accounts.dead_lettered:
+        yield of.accounts.dead_lettered, _failed(semconv.ERROR_REJECTED)
     for reason, pieces in of.accounts.dropped.items():
         if reason not in NOT_PROCESSED:
             yield pieces, _failed(reason)
-    if of.accounts.dead_lettered:
-        yield of.accounts.dead_lettered, _failed("dead_lettered")
+
+
+def _spool(of: Reading) -> Points:
+    if of.spool_usage is not None:
+        yield of.spool_usage, {}
+
+
+def _spool_limit(of: Reading) -> Points:
+    if of.spool_usage is not None:
+        yield of.spool_limit, {}
 
 
 TABLE: Final = (
@@ -141,7 +161,7 @@ TABLE: Final = (
         kind=COUNTER,
         unit="{span}",
         description="Rows whose export has finished; they count as spans here.",
-        source="`committed`; with `error.type`, every other reason of `dropped`, and `dead_lettered`",
+        source="`committed`; with `error.type`, `dead_lettered` as `rejected`, and every other reason of `dropped`",
         points=_exported,
     ),
     Instrument(
@@ -167,6 +187,62 @@ TABLE: Final = (
         source="`already_present`",
         points=lambda of: [(of.accounts.already_present, {})],
     ),
+    Instrument(
+        name=semconv.METRIC_ADOPTED,
+        kind=COUNTER,
+        unit="{piece}",
+        description="Spans and rows read from what ended processes have left on disk.",
+        source="`adopted`",
+        points=lambda of: [(of.accounts.adopted, {})],
+    ),
+    Instrument(
+        name=semconv.METRIC_HANDED_OVER,
+        kind=COUNTER,
+        unit="{piece}",
+        description="Spans and rows left on disk at the shutdown, for the next process.",
+        source="`handed_over`",
+        points=lambda of: [(of.accounts.handed_over, {})],
+    ),
+    Instrument(
+        name=semconv.METRIC_DEAD_LETTERED,
+        kind=COUNTER,
+        unit="{row}",
+        description="Rows that the database refused, kept with the reason.",
+        source="`dead_lettered`",
+        points=lambda of: [(of.accounts.dead_lettered, {})],
+    ),
+    Instrument(
+        name=semconv.METRIC_SPOOL_PENDING,
+        kind=UP_DOWN_COUNTER,
+        unit="{piece}",
+        description="Spans and rows of this process that wait on disk alone.",
+        source="`pending_disk`",
+        points=lambda of: [(of.accounts.pending_disk, {})],
+    ),
+    Instrument(
+        name=semconv.METRIC_SPOOL_USAGE,
+        kind=UP_DOWN_COUNTER,
+        unit="By",
+        description="Bytes of all files in the spool's folder, those of other processes included.",
+        source="the folder",
+        points=_spool,
+    ),
+    Instrument(
+        name=semconv.METRIC_SPOOL_LIMIT,
+        kind=UP_DOWN_COUNTER,
+        unit="By",
+        description="The most bytes that the spool's folder may have.",
+        source="the setting `spool_bytes`",
+        points=_spool_limit,
+    ),
+    Instrument(
+        name=semconv.METRIC_CIRCUIT,
+        kind=UP_DOWN_COUNTER,
+        unit="1",
+        description="1 for the state that the circuit is in, 0 for the others.",
+        source="the circuit, with `auto_assign.exporter.circuit.state`: `closed`, `open` or `half_open`",
+        points=lambda of: [(int(of.circuit == state), {semconv.METRIC_CIRCUIT_STATE: state}) for state in STATES],
+    ),
 )
 
 
@@ -188,13 +264,15 @@ class Telemetry:
         self.provider = provider
         self._pipeline = weakref.ref(pipeline)
         self._durations: Histogram | None = None
+        self._counted: dict[tuple[str, str], int] = {}
         try:
             self._durations = _instruments(provider)
         except Exception as error:
             _guard.swallowed("registering the exporter's metrics", error)
 
     def begin(self) -> None:
-        """Have the pipeline observed from now on."""
+        """Have the pipeline observed from now on, from zero."""
+        self._counted = {}
         _live.add(self)
 
     def operation(self, seconds: float) -> None:
@@ -210,7 +288,12 @@ class Telemetry:
         pipeline = self._pipeline()
         if pipeline is not None:
             for value, attributes in instrument.points(pipeline.reading()):
-                yield Observation(value, {**self.attributes, **attributes})
+                shown = value
+                if instrument.kind == COUNTER:
+                    # Spans that the disk has refused go back to the buffer; a counter that falls is one that restarted.
+                    key = instrument.name, attributes.get(semconv.ERROR_TYPE, "")
+                    shown = self._counted[key] = max(value, self._counted.get(key, 0))
+                yield Observation(shown, {**self.attributes, **attributes})
 
 
 _live: Final[weakref.WeakSet[Telemetry]] = weakref.WeakSet()

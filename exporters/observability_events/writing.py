@@ -142,9 +142,11 @@ class Writing:
             self._keep_house()
 
     def _finished(self) -> bool:
+        if self.stop_at is None:  # asked first: what was accepted before it is in the buffer when that is looked at
+            return False
         left = self.buffer or self.maker.ahead or self._delivery.waiting
         left = left or (self._backlog.own_waits and not self.circuit.open)
-        return self._over() or (self.stop_at is not None and not left)
+        return self._over() or not left
 
     def _over(self) -> bool:
         return self.stop_at is not None and time.monotonic() >= self.stop_at

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -446,3 +447,37 @@ def test_a_pipeline_without_spans_has_no_thread(dsn: str, pipelines: Callable[..
     pipeline = pipelines(dsn)
     assert pipeline.flush(1)
     assert "otel-auto-assign-writer" not in {thread.name for thread in threading.enumerate()}
+
+
+class _Late(deque[Any]):
+    """A buffer that is empty when it is looked at, and at once thereafter has a last span: then the end begins."""
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        super().__init__()
+        self._end: Callable[[], None] | None = end
+
+    def __bool__(self) -> bool:
+        found = len(self) > 0
+        if self._end is not None:
+            end, self._end = self._end, None
+            end()
+        return found
+
+
+@pytest.mark.usefixtures("events_table")
+def test_a_span_that_comes_right_before_the_end_is_written(
+    conn: Connection, dsn: str, pipelines: Callable[..., Pipeline]
+) -> None:
+    """The writer thread does not end on what it saw of the buffer before it was told to."""
+    pipeline = pipelines(dsn, spool_bytes=0)
+    writing = pipeline._writing
+
+    def end() -> None:
+        pipeline._buffer.append((rows_of, span(), None, 0))
+        writing.stop_at = time.monotonic() + 5
+
+    pipeline._buffer = writing.buffer = writing.maker._buffer = _Late(end)
+    pipeline.start()
+    assert pipeline._thread is not None
+    pipeline._thread.join(5)
+    assert count(conn) == 1

@@ -21,7 +21,7 @@ from observability_events.rows import rows_of
 from observability_events.telemetry import COUNTER, HISTOGRAM, TABLE
 from otel_auto_assign import _guard, semconv
 from otel_auto_assign.values import qualified_name
-from tests.exporters.support import row, settings, span
+from tests.exporters.support import row, settings, span, until
 from tests.faults.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -61,15 +61,19 @@ class Meters:
         return [metric for scope in scopes if scope.scope.name == semconv.EXPORTER_NAME for metric in scope.metrics]
 
     def points(self, component: str | None = None) -> Points:
-        """Name and ``error.type`` → value, or count, of one component or, if there is but one, of that."""
+        """Name and ``error.type``, or state, → value, or count, of one component or, if there is but one, of that."""
         shown = [(metric.name, point) for metric in self.data() for point in metric.data.data_points]
         names = {point.attributes[semconv.COMPONENT_NAME] for _, point in shown}
         assert component is not None or len(names) <= 1
         return {
-            (name, point.attributes.get(semconv.ERROR_TYPE)): point.count if hasattr(point, "count") else point.value
+            (name, _told(point.attributes)): point.count if hasattr(point, "count") else point.value
             for name, point in shown
             if component is None or point.attributes[semconv.COMPONENT_NAME] == component
         }
+
+
+def _told(attributes: dict[str, Any]) -> str | None:
+    return attributes.get(semconv.ERROR_TYPE) or attributes.get(semconv.METRIC_CIRCUIT_STATE)
 
 
 @pytest.fixture
@@ -125,8 +129,8 @@ def test_metrics_are_the_accounts(dsn: str, meters: Meters, pipelines: Callable[
     pipeline.accept(rows_of, span())
     accounts = pipeline.accounts()
     assert accounts.dropped == {"buffer_full": 1, "not_made": 1, "shutdown": 1}
-    assert accounts.dead_lettered == 1
     found = meters.points()
+    assert found.pop((semconv.METRIC_SPOOL_USAGE, None)) > 0
     durations = {key: found.pop(key) for key in list(found) if key[0] == semconv.METRIC_OPERATION_DURATION}
     assert found == {
         (semconv.METRIC_PROCESSED, None): 5,
@@ -136,9 +140,17 @@ def test_metrics_are_the_accounts(dsn: str, meters: Meters, pipelines: Callable[
         (semconv.METRIC_QUEUE_CAPACITY, None): 5,
         (semconv.METRIC_EXPORTED, None): accounts.committed,
         (semconv.METRIC_EXPORTED, "not_made"): 1,
-        (semconv.METRIC_EXPORTED, "dead_lettered"): 1,
+        (semconv.METRIC_EXPORTED, "rejected"): 1,
         (semconv.METRIC_INFLIGHT, None): 0,
         (semconv.METRIC_ALREADY_PRESENT, None): 1,
+        (semconv.METRIC_ADOPTED, None): 0,
+        (semconv.METRIC_HANDED_OVER, None): 0,
+        (semconv.METRIC_DEAD_LETTERED, None): 1,
+        (semconv.METRIC_SPOOL_PENDING, None): 0,
+        (semconv.METRIC_SPOOL_LIMIT, None): 256 * 2**20,
+        (semconv.METRIC_CIRCUIT, "closed"): 1,
+        (semconv.METRIC_CIRCUIT, "open"): 0,
+        (semconv.METRIC_CIRCUIT, "half_open"): 0,
     }
     assert (accounts.committed, accounts.already_present) == (5, 1)
     assert durations.keys() == {(semconv.METRIC_OPERATION_DURATION, None)}
@@ -177,6 +189,7 @@ def test_the_component_is_named(meters: Meters, pipelines: Callable[..., Pipelin
         semconv.COMPONENT_TYPE,
         semconv.COMPONENT_NAME,
         semconv.ERROR_TYPE,
+        semconv.METRIC_CIRCUIT_STATE,
     }
 
 
@@ -330,6 +343,47 @@ def test_metrics_speak_while_the_database_is_away(
     (point,) = durations.data.data_points
     assert point.max >= 0.3
     assert meters.points()[semconv.METRIC_EXPORTED, None] == 11
+
+
+def test_the_spool_is_shown(meters: Meters, pipelines: Callable[..., Pipeline]) -> None:
+    """What waits on disk, what is handed over at the end, and what the next pipeline takes; the circuit is open."""
+    here, there = (pipelines("host=/no/such/folder", meters, spool_bytes=2**20) for _ in range(2))
+    first, second = (pipeline._telemetry.attributes[semconv.COMPONENT_NAME] for pipeline in (here, there))
+    for _ in range(7):
+        here.accept(rows_of, span())
+    until(lambda: meters.points(first)[semconv.METRIC_CIRCUIT, "open"] == 1)
+    for _ in range(4):  # seven are in hand, and tried again and again
+        here.accept(rows_of, span())
+    until(lambda: meters.points(first)[semconv.METRIC_SPOOL_PENDING, None] > 0)
+    found = meters.points(first)
+    waiting = (semconv.METRIC_SPOOL_PENDING, semconv.METRIC_QUEUE_SIZE, semconv.METRIC_INFLIGHT)
+    assert sum(found[name, None] for name in waiting) == 11
+    assert found[semconv.METRIC_CIRCUIT, "closed"] == 0
+    assert 0 < found[semconv.METRIC_SPOOL_USAGE, None] <= found[semconv.METRIC_SPOOL_LIMIT, None] == 2**20
+
+    here.shutdown(0.5)
+    assert meters.points(first)[semconv.METRIC_HANDED_OVER, None] == 11
+    there.start()
+    until(lambda: meters.points(second)[semconv.METRIC_ADOPTED, None] == 11)
+
+
+def test_without_a_spool_there_is_nothing_to_show_of_it(meters: Meters, pipelines: Callable[..., Pipeline]) -> None:
+    """Neither bytes nor a limit: a dashboard need not divide by zero."""
+    pipelines("host=/no/such/folder", meters, spool_bytes=0)
+    shown = {name for name, _ in meters.points()}
+    assert semconv.METRIC_QUEUE_SIZE in shown
+    assert not shown & {semconv.METRIC_SPOOL_USAGE, semconv.METRIC_SPOOL_LIMIT}
+
+
+def test_a_counter_does_not_fall(meters: Meters, dsn: str, pipelines: Callable[..., Pipeline]) -> None:
+    """Spans that the disk refuses go back to the buffer; to a reader a fall would be a restart."""
+    pipeline = pipelines(dsn, meters, schedule_delay=60.0)
+    with pipeline._ledger.lock:
+        pipeline._ledger.taken(5)
+    assert meters.points()[semconv.METRIC_PROCESSED, None] == 5
+    with pipeline._ledger.lock:
+        pipeline._ledger.returned(5)
+    assert meters.points()[semconv.METRIC_PROCESSED, None] == 5
 
 
 def test_the_table_is_of_known_kinds() -> None:

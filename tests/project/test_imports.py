@@ -45,7 +45,12 @@ EXPORTER: Final = (
     {"observability_events"},
     {"observability_events.sink", "observability_events.checkup"},
     {"observability_events.sink.otlp", "observability_events.surroundings"},
-    {"observability_events.processor", "observability_events.exporter", "observability_events.sampler"},
+    {
+        "observability_events.processor",
+        "observability_events.exporter",
+        "observability_events.replay",
+        "observability_events.sampler",
+    },
     {"observability_events.pipeline", "observability_events.reconcile"},
     {
         "observability_events.postgres",
@@ -63,6 +68,7 @@ EXPORTER: Final = (
     {"observability_events.estate", "observability_events.keeping"},
     {"observability_events.spool"},
     {"observability_events.ownership"},
+    {"observability_events.overview"},
     {"observability_events.probe", "observability_events.dead_letters"},
     {"observability_events.columns"},
     {"observability_events.server", "observability_events.waiting"},
@@ -72,8 +78,8 @@ EXPORTER: Final = (
     {"observability_events.rows", "observability_events.explanation"},
     {"observability_events.catalogue", "observability_events.conditions"},
     {"observability_events.facts"},
-    {"observability_events.status"},
-    {"observability_events.folder", "observability_events.telemetry"},
+    {"observability_events.status", "observability_events.telemetry"},
+    {"observability_events.folder"},
     {
         "observability_events.segment",
         "observability_events.accounts",
@@ -95,6 +101,17 @@ ZERO_CODE: Final = (
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
 READING: Final = (
+    {"otel_auto_assign.analysis.loading", "otel_auto_assign.analysis.measures"},
+    {"otel_auto_assign.analysis.cohorts"},
+    {"otel_auto_assign.analysis.doctor.text"},
+    {"otel_auto_assign.analysis.doctor"},
+    {
+        "otel_auto_assign.analysis.doctor.arrivals",
+        "otel_auto_assign.analysis.doctor.counted",
+        "otel_auto_assign.analysis.doctor.drift",
+    },
+    {"otel_auto_assign.analysis.doctor.looking"},
+    {"otel_auto_assign.analysis.doctor.findings"},
     {"otel_auto_assign.analysis.report_text"},
     {"otel_auto_assign.analysis.figures"},
     {"otel_auto_assign.analysis.events"},
@@ -119,12 +136,15 @@ COMMANDS: Final = (
     {"otel_auto_assign.cli"},
     {
         "otel_auto_assign.commands.check",
+        "otel_auto_assign.commands.doctor",
         "otel_auto_assign.commands.reconcile",
         "otel_auto_assign.commands.report",
         "otel_auto_assign.commands.settings",
+        "otel_auto_assign.commands.spool",
     },
     {
         "otel_auto_assign.commands.database",
+        "otel_auto_assign.commands.health",
         "otel_auto_assign.commands.output",
         "otel_auto_assign.commands.progress",
         "otel_auto_assign.commands.windows",
