@@ -19,7 +19,7 @@ TEST_ON := $(VERSIONS:%=test-on-%)
 WITHOUT_PINS := opentelemetry-instrumentation-dbapi opentelemetry-instrumentation-psycopg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-debian test-versions $(TEST_ON) check bench validate docs clean
+.PHONY: help demo test soak test-debian test-versions $(TEST_ON) check bench validate docs clean
 
 help:
 	@echo "make demo     a day in a restaurant, twice, on a real PostgreSQL    (ARGS='--help' for its options)"
@@ -27,6 +27,7 @@ help:
 	@echo "make test-debian      those that use the database, on PostgreSQL 15, with pgbouncer and TLS; installs them by apt-get"
 	@echo "make test-versions    all of them on $(VERSIONS)   (a missing Python is skipped; MISSING=fail: fails)"
 	@echo "make check    ruff, its formatter, mypy, import direction"
+	@echo "make soak     ten minutes of load and faults: nothing lost, nothing twice   (ARGS='--seconds 60 --seed 7')"
 	@echo "make bench    what it costs, as ratios; compared with the table     (ARGS='--write' renews the table)"
 	@echo "make validate what the statistics promise, on simulated windows; half an hour   (ARGS='--runs 200': quicker)"
 	@echo "make docs     renew docs/settings.md from the settings"
@@ -63,6 +64,9 @@ check: $(READY)
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@$(RUN) -m pytest -q tests/project/test_imports.py
+
+soak: $(READY)
+	@$(RUN) -m tests.soak $(ARGS)
 
 bench: $(READY)
 	@$(RUN) -m benchmarks $(ARGS)

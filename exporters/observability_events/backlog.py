@@ -99,6 +99,8 @@ class Backlog:
     def _read_own(self, most: int) -> list[Piece]:
         found: list[Piece] = []
         while len(found) < most and (self._own or self._load_own()):
+            if not self._own:
+                continue
             place, record = self._own.popleft()
             self._ledger.read_back(1)
             self._add(found, place, record)
@@ -168,10 +170,9 @@ class Backlog:
 
     def _read_left(self, most: int) -> list[Piece]:
         found: list[Piece] = []
-        while len(found) < most:
-            while not self._left:  # a segment may have nothing to write
-                if not self._load_left():
-                    return found
+        while len(found) < most and (self._left or self._load_left()):
+            if not self._left:  # a segment in which there was nothing to read
+                continue
             place, record = self._left.popleft()
             self._ledger.adopted(1)
             self._add(found, place, record)

@@ -214,6 +214,13 @@ class Delivery:
         """Refuse the suspects of whose kind the table has taken others; if it took none, it is the table's fault."""
         self._refuse_suspects(self._taken)
 
+    def secure(self, secured: Callable[[EncodedRow], EncodedRow]) -> None:
+        """Have every row in hand be on disk, too."""
+        for group in self._groups:
+            group.rows = [secured(row) for row in group.rows]
+        self._blocked = [secured(row) for row in self._blocked]
+        self._suspects = [suspect._replace(row=secured(suspect.row)) for suspect in self._suspects]
+
     def release(self) -> list[EncodedRow]:
         """Give up every row in hand, and be empty."""
         rows = [row for group in self._groups for row in group.rows]

@@ -39,6 +39,7 @@ QUARANTINE: Final = "quarantine"
 LOCK_SUFFIX: Final = ".lock"
 SEGMENT_SUFFIX: Final = ".segment"
 STATUS_SUFFIX: Final = ".json"
+NEW_SUFFIX: Final = ".new"  # of a file that is being replaced
 _APPLICATION: Final = "otel-auto-assign"
 _OWNED: Final = re.compile(r"(\d+-[0-9a-f]{8})(?:\.lock|-\d+\.segment)")
 _WHERE: Final = ("host", "hostaddr", "port", "dbname", "service", "options")
@@ -136,7 +137,8 @@ def make(found: Destination, settings: Settings) -> None:
     if not (found.path / DESCRIPTION).exists():
         place = _place(settings)
         about = {name: place[name] for name in ("host", "port", "dbname", "table")}
-        replace(found.path / DESCRIPTION, orjson.dumps(about))
+        with _unless_gone():  # another process may do the same at this moment
+            replace(found.path / DESCRIPTION, orjson.dumps(about))
 
 
 def owner_names(folder: Path) -> list[str]:
@@ -175,12 +177,12 @@ def lock(folder: Path, owner: str) -> int | None:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write ``path`` anew, in one piece for whoever reads it.
+    """Write ``path`` anew, in one piece for whoever reads it; by one process at a time.
 
     Raises:
         OSError: if it cannot be written.
     """
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    new = path.with_name(path.name + NEW_SUFFIX)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | OPEN_FLAGS, FILE_MODE)
     try:
         os.write(descriptor, data)
@@ -232,7 +234,7 @@ def quarantine(path: Path) -> None:
 
 def remove_owner(folder: Path, owner: str) -> None:
     """Remove what speaks of an owner that has left nothing; to be called by the holder of its lock."""
-    for suffix in (STATUS_SUFFIX, LOCK_SUFFIX):
+    for suffix in (STATUS_SUFFIX + NEW_SUFFIX, STATUS_SUFFIX, LOCK_SUFFIX):
         try:
             (folder / f"{owner}{suffix}").unlink()
         except OSError:  # gone already, or for the next one to try

@@ -59,6 +59,19 @@ class Keeper:
             new.spilled.append(new_number)
         return True
 
+    def secured(self, piece: Piece) -> Piece:
+        """Give ``piece`` with its place on disk, if the disk takes it."""
+        make, it, place, number = piece
+        if place is None and records.known(make) and (kept := self._spool.append_span(make, it)) is not None:
+            place, number = kept
+        return make, it, place, number
+
+    def secured_row(self, row: EncodedRow) -> EncodedRow:
+        """Give ``row`` with its place on disk, if the disk takes it."""
+        if row.place is None and (kept := self._spool.append(segment.ROW, records.of_row(row.row))) is not None:
+            row = row._replace(place=kept[0])
+        return row
+
     def leave(self, pieces: Iterable[Piece], rows: Iterable[EncodedRow]) -> int:
         """Leave what was in hand to the next process; give how many pieces the disk has not taken."""
         lost = sum(not self._left(make, it, place) for make, it, place, _ in pieces)

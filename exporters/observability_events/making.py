@@ -107,6 +107,10 @@ class Maker:
         rows, self._rows, self.ahead = self._rows, [], 0
         return rows
 
+    def secure(self, secured: Callable[[Piece], Piece]) -> None:
+        """Have what is in hand be on disk, too."""
+        self._spans = deque(secured(piece) for piece in self._spans)
+
     def release(self) -> tuple[list[Piece], list[EncodedRow]]:
         """Give up all that is in hand: spans, and rows that are not handed over yet."""
         spans, rows = list(self._spans), self._rows

@@ -85,7 +85,7 @@ def _lines(place: Place, settings: Settings) -> Iterator[str]:
     if place.row_security:
         yield f"CREATE POLICY {READER} ON {place.table} FOR SELECT TO {READER} USING (true);"
     yield ""
-    yield "-- Does both, for `reconcile`, which writes the summaries of jobs whose process has died."
+    yield "-- Does both, for `reconcile` (OTEL_AUTO_ASSIGN_RECONCILE_DSN): the summaries of jobs whose process died."
     yield from _login(place, RECONCILER, f"{_READING_SECONDS}s")
     yield f"GRANT {WRITER}, {READER} TO {RECONCILER};"
     yield ""

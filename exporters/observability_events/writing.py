@@ -67,6 +67,7 @@ class Writing:
         settled: How many of the spans ever taken from the buffer are settled, all before them included.
         settled_changed: Told when that has changed.
         waiting: How many wait in flush().
+        caught_up: Whether nothing that was on disk is left to write.
         over: Whether all that was in hand has been handed over.
         stop_at: When the thread has to end, by ``time.monotonic()``; None as long as nobody wants it to.
     """
@@ -95,7 +96,7 @@ class Writing:
         self._spool = spool
         self._hands = threading.Lock()
         self._taken_over = False
-        self._looked = False
+        self.caught_up = False
         self._fullness = Complaint(_log, "the buffer has room again")
         self._delivery = Delivery(
             writer,
@@ -115,11 +116,6 @@ class Writing:
         """Give what became of all that was handed over."""
         with self.ledger.lock:
             return self.ledger.accounts(len(self.buffer))
-
-    @property
-    def caught_up(self) -> bool:
-        """Whether nothing that was on disk is left to write; called under the ledger's lock."""
-        return self._looked and not self._backlog.waits and self._delivery.empty and not self.maker.ahead
 
     # -- rounds ------------------------------------------------------------------------------------------------------
 
@@ -214,6 +210,9 @@ class Writing:
         until = now + seconds if self.stop_at is None else min(now + seconds, self.stop_at)
         while True:
             moved = self.circuit.open and self.stop_at is None and self._keeper.spill(self.buffer)
+            if moved:
+                self.maker.secure(self._keeper.secured)
+                self._delivery.secure(self._keeper.secured_row)
             self._keep_house()
             left = until - time.monotonic()
             if left <= 0:
@@ -257,13 +256,20 @@ class Writing:
     def _keep_house(self) -> None:
         """See to the folder: what is settled goes, what others have left is taken, and the status is written."""
         if not self._spool.usable:
-            self._looked = True
+            self._tell_caught_up()
             return
         idle = not self.buffer and not self.maker.ahead and self._delivery.empty
         self._spool.tend(idle=idle)
         self._backlog.look()
-        self._looked = True
+        self._tell_caught_up()
         self._write_status()
+
+    def _tell_caught_up(self) -> None:
+        caught_up = not self._backlog.waits and self._delivery.empty and not self.maker.ahead
+        if caught_up != self.caught_up:
+            with self.ledger.lock:
+                self.caught_up = caught_up
+                self.settled_changed.notify_all()
 
     def _write_status(self, *, now: bool = False) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import floor, inf
 from typing import Final
@@ -15,7 +15,7 @@ from otel_auto_assign.analysis.estimates import Estimate, Size
 from otel_auto_assign.analysis.means import mean, mean_ratio
 from otel_auto_assign.analysis.outliers import outliers
 from otel_auto_assign.analysis.plans import COUNTS, QUANTILES, Bound, Claim, Goal, Guardrail, Stage
-from otel_auto_assign.analysis.quantiles import quantile, quantile_ratio
+from otel_auto_assign.analysis.quantiles import quantile, quantile_floor, quantile_ratio
 from otel_auto_assign.analysis.rates import rate, rate_difference, slower
 from otel_auto_assign.analysis.samples import Sample
 
@@ -69,12 +69,14 @@ class Cohorts:
         baseline: With the flags off.
         comparable: Whether what is relative may be judged: exposure, allocation and overlap are as planned.
         correlation: The plan's, within units.
+        frozen: What ``freeze`` gave before the stage, by the name of the goal.
     """
 
     post: Mapping[str, Sample]
     baseline: Mapping[str, Sample]
     comparable: bool = True
     correlation: float = DEFAULT_CORRELATION
+    frozen: Mapping[str, float] = field(default_factory=dict)
 
     def sides(self, measure: str) -> tuple[Sample, Sample]:
         """Post side and baseline of a measure."""
@@ -128,8 +130,15 @@ def judge_guardrail(guardrail: Guardrail, cohorts: Cohorts) -> Judgement:
     )
 
 
-def estimate(claim: Claim, post: Sample, baseline: Sample, correlation: float = DEFAULT_CORRELATION) -> Estimate:
-    """Estimate what a claim speaks of."""
+def estimate(
+    claim: Claim,
+    post: Sample,
+    baseline: Sample,
+    *,
+    correlation: float = DEFAULT_CORRELATION,
+    frozen: float | None = None,
+) -> Estimate:
+    """Estimate what a claim speaks of; ``frozen`` is the value that its share is above of, if that is fixed already."""
     if claim.statistic in QUANTILES:
         return quantile_ratio(post, baseline, QUANTILES[claim.statistic])
     if claim.statistic in COUNTS:
@@ -137,20 +146,39 @@ def estimate(claim: Claim, post: Sample, baseline: Sample, correlation: float = 
     if claim.statistic == "mean":
         return mean_ratio(post, baseline) if claim.relative else mean(post)
     if claim.statistic == "share_above":
-        limit = threshold(claim, baseline)
+        limit = threshold(claim, baseline) if frozen is None else frozen
         post, baseline = slower(post, limit), slower(baseline, limit)
     if claim.bound.relative:
         return rate_difference(post, baseline, correlation=correlation)
     return rate(post, correlation=correlation, baseline=baseline if baseline.rows else None)
 
 
+def freeze(stage: Stage, baseline: Mapping[str, Sample]) -> dict[str, float]:
+    """Fix, before a stage starts, what its shares are above of: the part of the baseline's p95, rounded down.
+
+    By the name of each goal and guardrail that needs it; without rows there is nothing to fix.
+    """
+    claims = (*stage.goals, *stage.guardrails)
+    return {
+        claim.name: _part(claim, quantile(np.sort(baseline[claim.measure].values), QUANTILES["p95"]))
+        for claim in claims
+        if claim.above_baseline_p95 is not None and claim.measure in baseline and baseline[claim.measure].rows
+    }
+
+
 def threshold(claim: Claim, baseline: Sample) -> float:
-    """What a share is above of: the fixed limit, or the part of the baseline's p95, rounded down."""
+    """What a share is above of, if nothing was fixed before: the fixed limit, or what the baseline's p95 surely allows.
+
+    The lower limit of that p95, for with the p95 of the same weeks, by chance too high in one of two cases, a share at
+    its limit was called met in 11 % of cases.
+    """
     if claim.above is not None:
         return claim.above
-    if not baseline.rows:
-        return inf
-    return floor((claim.above_baseline_p95 or 0) * quantile(np.sort(baseline.values), QUANTILES["p95"]) + 1e-9)
+    return _part(claim, quantile_floor(baseline, QUANTILES["p95"]))
+
+
+def _part(claim: Claim, p95: float) -> float:
+    return floor((claim.above_baseline_p95 or 0) * p95 + 1e-9)
 
 
 def within(claim: Claim, lower: float, upper: float) -> Finding:
@@ -169,15 +197,18 @@ def within(claim: Claim, lower: float, upper: float) -> Finding:
 
 def _judged(claim: Claim, cohorts: Cohorts, good: Finding, bad: Finding) -> Judgement:
     post, baseline = cohorts.sides(claim.measure)
-    found = estimate(claim, post, baseline, cohorts.correlation)
-    if claim.above_baseline_p95 is not None and not baseline.rows:
+    frozen = cohorts.frozen.get(claim.name) if claim.above_baseline_p95 is not None else None
+    found = estimate(claim, post, baseline, correlation=cohorts.correlation, frozen=frozen)
+    if claim.above_baseline_p95 is not None and frozen is None and not baseline.rows:
         found = Estimate(None, -inf, inf, (-inf, inf), found.post, shortage="the baseline has no rows")
     finding = _finding(claim, found, good, bad)
     without = None
     if claim.statistic not in COUNTS and claim.measure.endswith("_ms"):
         beyond = outliers(post, baseline)
         if beyond:
-            rest = estimate(claim, beyond.without(post), beyond.without(baseline), cohorts.correlation)
+            rest = estimate(
+                claim, beyond.without(post), beyond.without(baseline), correlation=cohorts.correlation, frozen=frozen
+            )
             without = _finding(claim, rest, good, bad)
     return Judgement(
         claim=claim,
@@ -186,8 +217,14 @@ def _judged(claim: Claim, cohorts: Cohorts, good: Finding, bad: Finding) -> Judg
         for_want_of_data=finding is Finding.UNDECIDED and bool(found.shortage),
         why=_why(claim, found, finding),
         without_outliers=without,
-        frozen=None if claim.above_baseline_p95 is None else threshold(claim, baseline),
+        frozen=_threshold(claim, baseline, frozen),
     )
+
+
+def _threshold(claim: Claim, baseline: Sample, frozen: float | None) -> float | None:
+    if claim.above_baseline_p95 is None:
+        return None
+    return threshold(claim, baseline) if frozen is None else frozen
 
 
 def _finding(claim: Claim, found: Estimate, good: Finding, bad: Finding) -> Finding:

@@ -35,6 +35,7 @@ class Look:
         verdict: What the gate said.
         cause: Of FAIL, else empty.
         versions: Of this package and of what it reckons with.
+        frozen: What shares are above of, fixed before the stage; by goal.
     """
 
     stage: str
@@ -47,6 +48,7 @@ class Look:
     verdict: str
     cause: str = ""
     versions: Mapping[str, str] | None = None
+    frozen: Mapping[str, float] | None = None
 
     def line(self) -> str:
         """As a line of the ledger, its end included."""
@@ -67,6 +69,11 @@ def started(stage: Stage, looks: Sequence[Look], now: datetime) -> datetime:
     if stage.start is not None:
         return stage.start
     return min((look.start for look in looks if look.stage == stage.name), default=now.astimezone(UTC))
+
+
+def frozen(stage: Stage, looks: Sequence[Look]) -> Mapping[str, float] | None:
+    """What the first look at a stage fixed; None where there was none, so that it is to be fixed now."""
+    return next((look.frozen or {} for look in looks if look.stage == stage.name), None)
 
 
 def tampering(stage: Stage, looks: Sequence[Look], *, plan: str, start: datetime) -> tuple[str, ...]:

@@ -87,6 +87,11 @@ def quantile_ratio(post: Sample, baseline: Sample, quantile: float) -> Estimate:
     return estimate.refused() if few else estimate
 
 
+def quantile_floor(sample: Sample, at: float) -> float:
+    """The one-sided 95 % lower limit of a quantile, by order statistics; 0 where there is none."""
+    return _Side(sample, sample.values, at).limits(LEVEL)[0] if sample.rows else 0.0
+
+
 def quantile(values: Floats, at: float) -> float:
     """The quantile of sorted values as PostgreSQL's ``percentile_cont`` has it; endless where an endless one is part.
 

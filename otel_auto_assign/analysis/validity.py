@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
+from otel_auto_assign.analysis.arrays import Floats
+from otel_auto_assign.analysis.estimates import MIN_BOOKINGS
 from otel_auto_assign.analysis.plans import Stage, Unit
 from otel_auto_assign.analysis.samples import Sample
 
@@ -82,13 +84,11 @@ def faults(stage: Stage, post: Side, baseline: Side) -> tuple[str, ...]:
 
     At exposure 0 or 1 there is one side, the post side, which must have seen the flags as they should be.
     """
-    if not post.exposure.runs and not baseline.exposure.runs:
-        return ()  # no rows: too little data, not wrong data
-    found = [_unexposed("post side", post.exposure, on=stage.exposure > 0)]
+    found = [_unexposed("post side", post, on=stage.exposure > 0)]
     if post.mixed_runs + baseline.mixed_runs:
         found.append(f"the flags change within {post.mixed_runs + baseline.mixed_runs} runs")
     if 0 < stage.exposure < 1 or stage.unit is Unit.WINDOW:
-        found += [_unexposed("baseline", baseline.exposure, on=False), *_mixed_up(stage, post, baseline)]
+        found += [_unexposed("baseline", baseline, on=False), *_mixed_up(stage, post, baseline)]
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -106,11 +106,17 @@ def caps(stage: Stage, *, overlap: float = 0.0) -> tuple[str, ...]:
     return ()
 
 
-def twins(post: Sample, baseline: Sample) -> bool:
-    """Whether both sides are the same numbers: a copy of the data, in which any fixed limit would be kept alike."""
-    if post.rows != baseline.rows or not post.rows:
-        return False
-    return bool((np.sort(post.values) == np.sort(baseline.values)).all() and np.ptp(post.values) > 0)
+def copies(post: Mapping[str, Sample], baseline: Mapping[str, Sample]) -> tuple[str, ...]:
+    """Say which durations are the same numbers on both sides: one set of data twice, which would keep any fixed limit.
+
+    Counts and shares may well be equal; of durations that differ among themselves a whole side never is.
+    """
+    same = [
+        measure
+        for measure in sorted(post.keys() & baseline.keys())
+        if measure.endswith("_ms") and _alike(post[measure].values, baseline[measure].values)
+    ]
+    return (f"both sides have the same {' and '.join(same)}: one is a copy of the other",) if same else ()
 
 
 def overlapping(places: Iterable[Hashable], starts: ArrayLike, ends: ArrayLike, on: ArrayLike) -> float:
@@ -138,12 +144,21 @@ def overlapping(places: Iterable[Hashable], starts: ArrayLike, ends: ArrayLike, 
     return float(meets.mean()) if len(meets) else 0.0
 
 
-def _unexposed(name: str, exposure: Exposure, *, on: bool) -> str:
+def _alike(post: Floats, baseline: Floats) -> bool:
+    if len(post) != len(baseline) or len(np.unique(post)) < MIN_BOOKINGS:
+        return False
+    return bool((np.sort(post) == np.sort(baseline)).all())
+
+
+def _unexposed(name: str, side: Side, *, on: bool) -> str:
+    exposure = side.exposure
+    if not exposure.runs:  # without units either there are no rows: too little data, not wrong data
+        return f"what the flags were on the {name} nobody knows, and unset is not off" if side.units else ""
     share = exposure.share(on)
-    if share >= EXPOSED or not exposure.runs:
+    if share >= EXPOSED:
         return ""
     word, unknown = ("on" if on else "off"), exposure.unknown
-    rest = f"; of {unknown} nobody knows, for unset is not off" if unknown else ""
+    rest = f"; of {unknown} nobody knows, and unset is not off" if unknown else ""
     return f"the flags were {word} in {share:.1%} of the {name}'s {exposure.runs} runs, {EXPOSED:.0%} are needed{rest}"
 
 

@@ -8,7 +8,16 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from otel_auto_assign.analysis.ledger import LedgerError, Look, digest, is_final, read_ledger, started, tampering
+from otel_auto_assign.analysis.ledger import (
+    LedgerError,
+    Look,
+    digest,
+    frozen,
+    is_final,
+    read_ledger,
+    started,
+    tampering,
+)
 from otel_auto_assign.analysis.plans import Stage, Unit
 from tests.analysis.cohorts import lognormal
 
@@ -52,6 +61,14 @@ def test_a_stage_starts_as_planned_or_when_it_is_first_asked() -> None:
     assert started(STAGE, [EARLY, replace(EARLY, stage="other", start=START - timedelta(days=9))], now) == START
     assert started(STAGE, [], now) == datetime(2026, 3, 1, tzinfo=UTC)
     assert started(STAGE, [], now).tzinfo is UTC
+
+
+def test_what_the_first_look_fixed_stays() -> None:
+    """A later baseline moves nothing."""
+    first, later = replace(EARLY, frozen={"attempts p95": 6.0}), replace(EARLY, frozen={"attempts p95": 7.0})
+    assert frozen(STAGE, read_ledger([first.line(), later.line()])) == {"attempts p95": 6.0}
+    assert frozen(STAGE, [EARLY, later]) == {}
+    assert frozen(STAGE, [replace(later, stage="other")]) is None
 
 
 def test_a_moved_date_is_seen() -> None:

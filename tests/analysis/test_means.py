@@ -43,6 +43,17 @@ def test_the_ratio_is_that_of_a_poisson_regression() -> None:
     assert estimate.lower == pytest.approx(exp(fit.params[1] - student(LEVEL, 13) * error))
 
 
+def test_the_smaller_side_says_how_many_degrees() -> None:
+    """Fourteen days against seven are as uncertain in their variance as the seven."""
+    week, fortnight = calls(1, units=7), calls(2)
+    for sides in ((week, fortnight), (fortnight, week)):
+        estimate = mean_ratio(*sides)
+        assert estimate.value is not None
+        assert log(estimate.interval[1] / estimate.value) / log(estimate.upper / estimate.value) == pytest.approx(
+            student(TWO_SIDED, 6) / student(LEVEL, 6)
+        )
+
+
 def test_one_mean_worked_out() -> None:
     """Its relative error is that of the clusters' totals; limits are as far apart on the log scale."""
     sample = calls(3)

@@ -84,6 +84,7 @@ def changed(old: str, new: str) -> str:
         (changed("days = 28", "days = 28\nguardrails_as = 'ramp'"), "'ramp', which is no stage before it"),
         (changed("restaurant-day", "week"), "unit is 'week', it can be restaurant-day, booking, window"),
         (changed("exposure = 0.5", "exposure = 50"), "stage 'pilot': exposure is 50, it must be from 0 to 1"),
+        (changed("exposure = 0.5", "exposure = true"), "exposure is True, it must be a number"),
         (changed("exposure = 0.5", "exposure = nan"), "exposure is nan, it must be a number"),
         (changed("exposure = 0.5", "exposure = '0.5'"), "exposure is '0.5', it must be a number"),
         (changed("exposure = 0.5", "exposure = 1"), "no comparison possible at exposure 1: keep a hold-back (0.9)"),

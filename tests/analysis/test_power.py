@@ -117,6 +117,21 @@ def test_shares_take_their_expected_share() -> None:
         assert chance_after(goal, STAGE, volume, found.days * 3, draws=DRAWS) > 0.9
 
 
+def test_events_that_gather_take_longer() -> None:
+    """The expected share comes in days that are alike, as much as the plan or the baseline says."""
+    loose, tight = (outlook(SLOW, STAGE, baseline(), correlation=one, draws=DRAWS).days for one in (0.001, 0.3))
+    assert loose is not None
+    assert tight is not None
+    assert tight > 1.5 * loose
+    wanted = replace(CACHED, value=0.1, expect=0.2)
+    gathered = np.repeat([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 40)
+    volume = replace(baseline(), baseline=baseline().baseline.replaced(gathered))
+    spread = outlook(wanted, STAGE, shares(0.15), draws=DRAWS).days
+    clumped = outlook(wanted, STAGE, volume, draws=DRAWS).days
+    assert spread is not None
+    assert clumped is None or clumped > 2 * spread
+
+
 def test_a_guardrail_is_reckoned_as_if_nothing_changed() -> None:
     """Success of 80 % takes days to be sure of 65; 61 % is broken before, and no days help."""
     held = outlook(SUCCESS, STAGE, shares(0.85), draws=DRAWS)

@@ -137,6 +137,7 @@ def test_one_unit_has_no_degrees_of_freedom() -> None:
         (Size(0, 0, 0, 1.0, inf), "the baseline has no bookings, 20 are needed"),
         (Size(50, 19, 9, 1.0, 8), "the baseline has 19 bookings, 20 are needed"),
         (Size(50, 20, 1, 1.0, 8), "the baseline has 1 unit of assignment, 7 are needed"),
+        (Size(50, 20, 6, 1.0, 5), "the baseline has 6 units of assignment, 7 are needed"),
         (Size(50, 20, 7, 1.0, 0), "the baseline has one unit of assignment a restaurant, two are needed"),
         (Size(50, 20, 7, 1.0, 6), ""),
     ],

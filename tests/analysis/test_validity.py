@@ -16,9 +16,9 @@ from otel_auto_assign.analysis.validity import (
     Side,
     allocation_chance,
     caps,
+    copies,
     faults,
     overlapping,
-    twins,
 )
 from tests.analysis.cohorts import lognormal, plain
 
@@ -101,7 +101,7 @@ def test_an_allocation_off_plan_is_a_fault() -> None:
     assert faults(PILOT, replace(ON, units=26), replace(OFF, units=4)) == (
         "26 of 30 units are on, where 50% were planned (p = 5.9e-05)",
     )
-    assert faults(PILOT, replace(ON, units=22), replace(OFF, units=8)) == ()
+    assert faults(PILOT, replace(ON, units=23), replace(OFF, units=7)) == ()
     assert faults(replace(PILOT, unit=Unit.WINDOW), replace(ON, units=26), replace(OFF, units=4)) == ()
     assert faults(replace(PILOT, exposure=0.9), replace(ON, units=27), replace(OFF, units=3)) == ()
 
@@ -152,11 +152,22 @@ def test_overlap_is_that_of_every_pair(found: list[tuple[int, int, int, bool]]) 
         assert 0 <= overlapping(places, starts, ends, on) <= 1
 
 
+def test_jobs_that_only_touch_do_not_overlap() -> None:
+    """One ends as the other begins."""
+    assert overlapping(["a", "a"], [0, 10], [10, 20], [True, False]) == 0
+    assert overlapping(["a", "a"], [0, 9], [10, 20], [True, False]) == 1
+    assert overlapping([], [], [], []) == 0
+
+
 def test_a_copy_is_known() -> None:
-    """The same numbers on both sides, in whatever order, are one set of data twice; equal counts are none."""
+    """The same durations on both sides, in whatever order, are one set of data twice; equal counts are not."""
     sample = lognormal(1)
-    assert twins(sample, sample.where(sample.values > 0))
-    assert twins(plain([1.0, 2.0]), plain([2.0, 1.0]))
-    assert not twins(sample, lognormal(2))
-    assert not twins(plain([1.0, 1.0]), plain([1.0, 1.0]))
-    assert not twins(plain([]), plain([]))
+    again = sample.where(sample.values > 0).replaced(sample.values[::-1])
+    assert copies({"job_ms": sample, "a_ms": sample}, {"job_ms": again, "a_ms": again}) == (
+        "both sides have the same a_ms and job_ms: one is a copy of the other",
+    )
+    assert copies({"job_ms": sample}, {"job_ms": lognormal(2)}) == ()
+    assert copies({"job_ms": sample}, {"inline_ms": sample}) == ()
+    assert copies({"job_success": sample}, {"job_success": again}) == ()
+    tied = plain([1.0, 2.0] * 40)
+    assert copies({"job_ms": tied}, {"job_ms": tied}) == copies({"job_ms": plain([])}, {"job_ms": plain([])}) == ()

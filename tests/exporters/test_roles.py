@@ -16,7 +16,9 @@ from observability_events.checkup import at_database, speaking
 from observability_events.findings import Finding, Verdict
 from observability_events.postgres import PostgresWriter
 from observability_events.probe import look
+from observability_events.reconcile import reconcile
 from observability_events.roles import place, roles_sql
+from tests.exporters.dead_jobs import Job
 from tests.exporters.support import add_parent, count, row, settings
 from tests.postgres import TABLE, Connection, create_events_table
 
@@ -103,6 +105,19 @@ def test_the_reader_reads_and_the_reconciler_does_both(
         assert writer.insert([wire.encode(row())]) == 1
         writer.disconnect()
     assert count(conn) == 2
+
+
+@pytest.mark.parametrize("row_security", [True, False])
+def test_reconcile_works_as_the_reconciler(conn: Connection, dsn: str, schema: str, row_security: bool) -> None:
+    """No row is hidden from it, and the summary is written."""
+    create_events_table(conn)
+    if row_security:
+        conn.execute(f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY")
+    job = Job(conn).put()
+    with pasted(conn, dsn, schema) as login:
+        report = reconcile(settings(login("reconciler")))
+    assert (report.written, list(report.hidden_by)) == (1, [])
+    assert len(job.rows()) == 1
 
 
 def test_without_row_security_no_policy_is_made(conn: Connection, dsn: str, schema: str) -> None:

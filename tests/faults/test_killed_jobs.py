@@ -14,7 +14,8 @@ import psycopg
 import pytest
 
 from examples.restaurant import layout, sandbox
-from tests.exporters.support import count, until
+from observability_events import Pipeline, folder
+from tests.exporters.support import count, locked, settings, until
 from tests.restaurant.support import NAME, floor
 
 if TYPE_CHECKING:
@@ -88,12 +89,13 @@ for _ in range(guests):
 
 
 @contextmanager
-def killed(*arguments: str, dsn: str) -> Iterator[None]:
+def killed(*arguments: str, dsn: str, durability: str = "memory") -> Iterator[None]:
     """Run a Python program that writes rows to ``dsn``; at the end of the block it is killed."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PG", "SUPABASE_"))}
     rows = {
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN": dsn,
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_SCHEDULE_DELAY": "0.02",
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DURABILITY": durability,
         "FEATURE_AUTO_ASSIGN_RETRY_POLICY_V2": "true",
     }
     process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=kept | rows)
@@ -104,12 +106,23 @@ def killed(*arguments: str, dsn: str) -> Iterator[None]:
         process.wait(30)
 
 
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a person would."""
+    command = [sys.executable, "-m", "otel_auto_assign.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
 def reconcile(dsn: str, *arguments: str) -> str:
-    """Run the command as a person would; give what it says of the jobs."""
-    command = [sys.executable, "-m", "otel_auto_assign.cli", "reconcile", "--dsn", dsn, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    """Reconcile; give what is said of the jobs."""
+    done = run("reconcile", "--dsn", dsn, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
+
+
+def on_disk(dsn: str) -> int:
+    """Give how many records lie in the spool."""
+    owners = folder.destination(settings(dsn)).owners()
+    return sum(segment.records or 0 for owner in owners for segment in owner.segments)
 
 
 def blamed(dsn: str) -> list[str]:
@@ -139,6 +152,31 @@ def test_a_job_that_was_killed_in_a_confirm(dsn: str, conn: Connection, events_t
         until(lambda: count(conn) == 4)
     reconcile(dsn, "--older-than", "0s")
     assert [line.partition(":")[0] for line in blamed(dsn)] == [QUOTE_WITHOUT_ATTEMPT]
+
+
+def test_a_living_process_that_has_its_rows_on_disk_too(dsn: str, conn: Connection, events_table: str) -> None:
+    """With a durability above memory that is so all the time: it keeps nobody from reconciling."""
+    with killed("-c", PROGRAM, "between", dsn=dsn, durability="process"):
+        until(lambda: count(conn) == 3)
+        until(lambda: "1 job without a summary, not old enough" in run("reconcile", "--dsn", dsn).stdout)
+
+
+def test_a_job_whose_rows_wait_on_disk(dsn: str, conn: Connection, events_table: str) -> None:
+    """Its summary may be among them: when they are written, and only then, it is given one."""
+    with (
+        locked(dsn, "LOCK TABLE observability_events"),
+        killed("-c", PROGRAM, "between", dsn=dsn, durability="process"),
+    ):
+        until(lambda: on_disk(dsn) == 3)
+    refused = run("reconcile", "--dsn", dsn, "--older-than", "0s")
+    assert (refused.returncode, refused.stdout) == (10, "")
+    assert "rows wait in" in refused.stderr
+
+    pipeline = Pipeline(settings(dsn))
+    assert pipeline.catch_up(10)
+    pipeline.shutdown()
+    assert "1 job abandoned (silent for 0:00:00 or longer), 1 row written" in reconcile(dsn, "--older-than", "0s")
+    assert blamed(dsn) == []
 
 
 def test_the_restaurants_jobs_are_killed(dsn: str, conn: Connection) -> None:

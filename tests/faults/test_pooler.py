@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from tests.exporters.support import count
+from observability_events.checkup import at_database
+from observability_events.findings import Verdict
+from tests.exporters.support import count, settings
 from tests.faults.pooler import Pooler
 
 if TYPE_CHECKING:
@@ -101,3 +103,13 @@ def test_a_pooler_that_restarts_loses_nothing(pooler: Pooler, own_dsn: str, own_
     assert host.settles()
     with psycopg.connect(own_dsn) as conn:
         assert count(conn) == 20
+
+
+def test_check_sees_the_pooler(pooler: Pooler, own_server: Server, table: str) -> None:
+    """By the number that it gives its clients; through it all the rest can be asked, and rows tried."""
+    findings = list(at_database(settings(pooler.dsn, table=table), trial=True))
+    (found,) = [one for one in findings if one.subject == "pooler"]
+    assert (found.verdict, found.evidence.split(",")[0]) == (Verdict.OK, "there is one")
+    assert findings[-1].evidence.endswith("and were taken back")
+    (direct,) = [one for one in at_database(settings(own_server.dsn, table=table)) if one.subject == "pooler"]
+    assert direct.evidence == "none"

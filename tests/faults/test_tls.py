@@ -11,7 +11,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.exporters.support import count
+from observability_events.checkup import at_database
+from tests.exporters.support import count, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,3 +143,21 @@ def test_the_clients_deadline_holds_with_tls(
         assert not host.settles(1.0)
     assert host.settles()
     assert written(own_dsn) == 101
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        ("verify-full", "TLS, and localhost has proved who it is (sslmode=verify-full)"),
+        ("require", "TLS, but anybody may pose as localhost (sslmode=require)"),
+        ("disable", "none between here and localhost"),
+    ],
+)
+def test_check_says_who_could_read_along(
+    own_server: Server, own_dsn: str, authority: Authority, mode: str, said: str
+) -> None:
+    """What the connection came to, not what the DSN asks for."""
+    authority.sign(own_server, "localhost")
+    root = "" if mode == "require" else str(authority.root)
+    findings = at_database(settings(make_conninfo(tls(own_dsn, authority), sslmode=mode, sslrootcert=root)))
+    assert [one.evidence for one in findings if one.subject == "encryption"] == [said]

@@ -8,16 +8,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from multiprocessing import get_context
-from typing import Final, TypeVar
+from typing import Final
 
 from otel_auto_assign.analysis.plans import Unit
 from otel_auto_assign.analysis.verdicts import Outcome
 from tests.validate import contrasts, gate, pilot
 from tests.validate.cells import ITEMS, Cell, Tally, cells, run
 from tests.validate.windows import PILOT_DAY_SD, World
+from tests.validate.workers import Workers
 
 MAY_PASS_WRONGLY: Final = 0.06
 """The one-sided 95 % limit of the share of wrong PASSes, in the worst kind of window."""
@@ -25,47 +25,24 @@ WORST: Final = 8
 """Cells that are measured again with new windows: the worst of many looks worse than it is."""
 WEEKS: Final = (7, 14, 28, 56)
 
-T = TypeVar("T")
-
-
-class Workers:
-    """So many processes, and how much they are to do."""
-
-    def __init__(self, processes: int, runs: int, seed: int) -> None:
-        self._pool = get_context("spawn").Pool(processes)
-        self.runs = runs
-        self.seed = seed
-
-    def all(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
-        """What each task returns, in their order."""
-        return self._pool.map(_called, tasks, chunksize=1)
-
-    def close(self) -> None:
-        """End the processes."""
-        self._pool.terminate()
-        self._pool.join()
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and say by the exit code whether the promise is kept."""
     parser = argparse.ArgumentParser(prog="python -m tests.validate", description=__doc__)
     parser.add_argument("--runs", type=int, default=2000, help="windows for each cell (default: %(default)s)")
     parser.add_argument("--again", type=int, default=20_000, help="windows for the worst cells (default: %(default)s)")
+    parser.add_argument("--every", type=int, default=1, help="of the cells only each so many (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the random numbers (default: %(default)s)")
     options = parser.parse_args(arguments)
-    workers = Workers(options.workers, options.runs, options.seed)
-    try:
-        kept = _measure(workers, options.again)
-    finally:
-        workers.close()
+    with Workers(options.workers, options.runs, options.seed) as workers:
+        kept = _measure(workers, tuple(cells())[:: options.every], options.again)
     _say("", f"the promise is {'kept' if kept else 'BROKEN'}")
     return 0 if kept else 1
 
 
-def _measure(workers: Workers, again: int) -> bool:
+def _measure(workers: Workers, found: Sequence[Cell], again: int) -> bool:
     runs, seed = workers.runs, workers.seed
-    found = tuple(cells())
     _say(f"{len(found)} kinds of window, {runs} simulated windows each, seed {seed}")
     screened = workers.all(partial(run, cell, runs, seed + at) for at, cell in enumerate(found))
     _say_coverage(screened)
@@ -93,6 +70,8 @@ def _say_wrong_pass(screened: Sequence[Tally], fresh: Sequence[Tally]) -> bool:
     _say("", "wrong PASS, each goal and guardrail exactly at its limit, nominal 5 %: on average, in the worst cell")
     for item in ITEMS:
         found = [tally for tally in screened if tally.cell.item.claim == item.claim]
+        if not found:
+            continue
         worst = max(found, key=lambda tally: tally.rate)
         mean = sum(tally.kept for tally in found) / sum(tally.runs for tally in found)
         _say(f"  {item.claim.name:24} {mean:7.1%} {worst.rate:7.1%}   {worst.cell}")
@@ -148,10 +127,6 @@ def _say_contrasts(workers: Workers) -> None:
     }
     for words, share in zip(tasks, workers.all(tasks.values()), strict=True):
         _say(f"  {share:6.1%}   {words}")
-
-
-def _called(task: Callable[[], T]) -> T:
-    return task()
 
 
 def _say(*lines: str) -> None:
