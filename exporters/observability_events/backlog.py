@@ -115,14 +115,18 @@ class Backlog:
             place = next((place for place in self._spool.sealed if place.spilled), None)
         if place is None:
             return False
+        try:
+            is_old = time.time() - place.written > self._settings.spool_age
+            contents = segment.read(place.bytes())
+        except segment.ForeignError:
+            contents = segment.Contents(damaged=1)
+        except OSError as error:
+            self._spool.troubled(error)
+            return False
         numbers = {place.spilled.popleft() for _ in range(len(place.spilled))}
-        if expired(place.path, self._settings.spool_age):
+        if is_old:
             self._forget(place, numbers, EXPIRED)
             return True
-        try:
-            contents = segment.read(place.bytes())
-        except (OSError, segment.ForeignError):
-            contents = segment.Contents(damaged=1)
         self._own += [(place, record) for record in contents.records if record.number in numbers]
         missing = numbers.difference(record.number for record in contents.records)
         if missing:
@@ -214,9 +218,8 @@ class Backlog:
 
     def release(self) -> None:
         """Leave what is not settled to the next one."""
-        for place, _ in self._own:
-            place.settle()
-            place.keep = True
+        for place, record in self._own:
+            place.spilled.append(record.number)  # as if it had not been read
         self._own.clear()
         for estate in self._estates.values():
             try:

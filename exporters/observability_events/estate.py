@@ -108,5 +108,5 @@ def expired(path: Path, seconds: float) -> bool:
     """Give whether a segment was last written to longer ago than that."""
     try:
         return time.time() - path.stat().st_mtime > seconds
-    except FileNotFoundError:
+    except OSError:  # gone, or to be seen when it is read
         return False

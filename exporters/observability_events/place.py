@@ -70,7 +70,9 @@ class Place:
     @property
     def there(self) -> bool:
         """Whether the file still has a name by which another process will find it."""
-        return self.descriptor is None or os.fstat(self.descriptor).st_nlink > 0
+        if self.descriptor is None:
+            return self.path.exists()
+        return os.fstat(self.descriptor).st_nlink > 0
 
     def bytes(self) -> bytes:
         """Read all of it, by its descriptor: the name may be gone.
@@ -81,6 +83,15 @@ class Place:
         if self.descriptor is None:
             return self.path.read_bytes()
         return os.pread(self.descriptor, os.fstat(self.descriptor).st_size, 0)
+
+    @property
+    def written(self) -> float:
+        """When it was last written to, in Unix seconds.
+
+        Raises:
+            OSError: if the disk does not say.
+        """
+        return (self.path.stat() if self.descriptor is None else os.fstat(self.descriptor)).st_mtime
 
     def close(self) -> None:
         """Close the descriptor; only when `finished`, for till then somebody may be about to write."""

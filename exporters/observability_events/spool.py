@@ -185,10 +185,36 @@ class Spool:
         self._say()
 
     def _reopen(self, current: Place) -> None:
-        """Somebody has removed the folder: begin anew, in another."""
+        """Somebody has removed the folder: begin anew, in another, with what was on disk alone."""
         self.ownership.release()
         self._roll(current, another=self.durable)
+        self._rescue()
         raise FileNotFoundError(errno.ENOENT, "its folder was removed")
+
+    def _rescue(self) -> int:
+        """Write once more what is on disk alone in files without a name; give how much the disk does not take."""
+        lost = 0
+        for place in [place for place in self.sealed if place.spilled and not place.there]:
+            numbers = set(place.spilled)
+            try:
+                written = segment.read(place.bytes()).records
+            except (OSError, segment.ForeignError):
+                written = ()
+            kept = {
+                record.number: self.append(record.kind, record.payload)
+                for record in written
+                if record.number in numbers
+            }
+            place.spilled.clear()
+            for number in numbers:
+                found = kept.get(number)
+                if found is None:
+                    place.spilled.append(number)
+                    lost += 1
+                else:
+                    found[0].spilled.append(found[1])
+                    place.settle()
+        return lost
 
     def _say(self) -> None:
         trouble, self._trouble = self._trouble, None
@@ -231,8 +257,10 @@ class Spool:
                 place.synced = sealed
         return done
 
-    def leave(self) -> None:
-        """Leave what is on disk alone to the next process; only at the end."""
+    def leave(self) -> int:
+        """Leave what is on disk alone to the next process; give how much of it is lost. Only at the end."""
+        self.seal()
+        lost = self._rescue()
         self.seal()
         for place in self.sealed:
             if place.spilled:
@@ -241,6 +269,7 @@ class Spool:
                 place.spilled.clear()
         if self.power:
             self.sync()
+        return lost
 
     def close(self) -> None:
         """End as an owner: what is settled goes, what is not stays for the next process."""

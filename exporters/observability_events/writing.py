@@ -302,7 +302,7 @@ class Writing:
             rows += self._delivery.release()
             lost = self._keeper.leave(made + pieces, rows)
             self._backlog.release()
-            self._spool.leave()
+            lost += self._spool.leave()
             with self.ledger.lock:
                 handed_over = self.ledger.closed(SHUTDOWN, lost=lost)
                 self.settled = self.ledger.spans

@@ -17,7 +17,8 @@ def ids_on_disk(directory: Path | None = None) -> set[UUID]:
     found: set[UUID] = set()
     for destination in folder.destinations(directory or folder.spool_directory(Settings())):
         for path in destination.path.glob(f"*{folder.SEGMENT_SUFFIX}"):
-            for record in segment.read(path.read_bytes()).records:
+            data = path.read_bytes()
+            for record in segment.read(data).records if data else ():  # else it is being begun at this moment
                 make, it = records.read(record.kind, record.payload)
                 found |= {row.id for row in make(it)}
     return found
