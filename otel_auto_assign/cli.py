@@ -18,6 +18,7 @@ try:
 
     from otel_auto_assign.commands import exits
     from otel_auto_assign.commands.check import check
+    from otel_auto_assign.commands.doctor import show_doctor
     from otel_auto_assign.commands.reconcile import reconcile_jobs
     from otel_auto_assign.commands.report import show_report
     from otel_auto_assign.commands.settings import show_settings
@@ -63,6 +64,7 @@ app.command(name="check")(check)
 app.command(name="reconcile")(reconcile_jobs)
 app.command(name="settings")(show_settings)
 app.command(name="report")(show_report)
+app.command(name="doctor")(show_doctor)
 
 
 def _show_version(wanted: bool) -> None:

@@ -101,10 +101,12 @@ def _report(console: Console, options: Options, sandbox: Sandbox, runs: list[Pha
         computed = [figures(conn, run.window) for run in runs]
         verdicts = [ask(conn, question) for question in read_questions("invariants")]
         evidence = gather(conn, runs)
+        findings = report.examine_both(conn, runs)
         report.print_rows(console, conn, runs)
     report.print_verdicts(console, verdicts)
     report.print_trace(console, tracing.keeper.spans())
     report.print_figures(console, runs, computed)
+    report.print_doctor(console, findings)
     report.print_queries(console, read_questions("queries"))
     report.print_evidence(console, evidence)
     for run, found in zip(runs, computed, strict=True):

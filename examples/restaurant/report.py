@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
@@ -16,7 +17,11 @@ from examples.restaurant.evidence import Evidence
 from examples.restaurant.phases import PhaseRun
 from examples.restaurant.questions import Question, Verdict
 from examples.restaurant.trace_tree import context_of, telling_job, tree_of
+from otel_auto_assign.analysis import doctor
+from otel_auto_assign.analysis.doctor import Finding
 from otel_auto_assign.analysis.figures import Figure
+from otel_auto_assign.analysis.windows import Window
+from otel_auto_assign.commands.doctor import print_findings
 
 SHOWN: Final = (
     # label, metric and dimension of the contract's §7
@@ -35,6 +40,7 @@ SHOWN: Final = (
     ("inline quote p95, without late ones", "inline_duration_p95_ms", "late=excluded"),
     ("inline quote p95, with", "inline_duration_p95_ms", "all"),
 )
+DEMO_LIMITS: Final = doctor.Limits(silence=timedelta(), safe_hour=1_000_000)  # a day in half a minute
 _UNITS: Final = {"ms": " ms", "pct": " %"}
 
 
@@ -90,6 +96,18 @@ def print_figures(console: Console, runs: Sequence[PhaseRun], figures: Sequence[
     for label, metric, dimension in SHOWN:
         table.add_row(label, *(_value(phase, metric, dimension) for phase in by_key))
     console.print(table)
+
+
+def examine_both(conn: psycopg.Connection[Any], runs: Sequence[PhaseRun]) -> list[Finding]:
+    """Let doctor look at the rows of both phases; all is over, so nothing may still run."""
+    window = Window(runs[0].window.start, runs[-1].window.end)
+    return doctor.examine(conn, window, now=datetime.now(UTC), limits=DEMO_LIMITS)
+
+
+def print_doctor(console: Console, findings: Sequence[Finding]) -> None:
+    """Print what doctor says of the rows, as `otel-auto-assign doctor` would: only what is not well."""
+    heading(console, "Doctor", f"are the rows complete? {len(findings)} checks, shown where one is not ok")
+    print_findings(console, findings, all_of_them=False)
 
 
 def print_queries(console: Console, queries: Sequence[Question]) -> None:

@@ -31,9 +31,9 @@ class Window:
             raise ValueError(f"a window must end after it starts: {self.start} to {self.end}")
 
     @property
-    def seconds(self) -> float:
+    def length(self) -> timedelta:
         """How long it is."""
-        return (self.end - self.start).total_seconds()
+        return self.end - self.start
 
     def __str__(self) -> str:
         """Write it for people: in UTC, to the second."""

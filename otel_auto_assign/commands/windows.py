@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from otel_auto_assign.analysis.events import Filters
-from otel_auto_assign.analysis.windows import DEFAULT_SPAN, Window, window_of
+from otel_auto_assign.analysis.windows import DEFAULT_SPAN, Window, moment, window_of
 from otel_auto_assign.commands import exits
 
 Since = Annotated[
@@ -39,6 +39,14 @@ def window_from(since: str, start: str, end: str, as_of: str) -> Window:
     """Give the window that the options ask for; leaves with one sentence if they cannot be read."""
     try:
         return window_of(since=since, start=start, end=end, as_of=as_of, now=datetime.now(UTC))
+    except ValueError as error:
+        exits.leave(exits.USAGE, str(error))
+
+
+def now_from(as_of: str) -> datetime:
+    """Give the present, or what takes its place."""
+    try:
+        return moment(as_of, "--as-of") if as_of else datetime.now(UTC)
     except ValueError as error:
         exits.leave(exits.USAGE, str(error))
 

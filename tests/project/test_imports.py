@@ -95,6 +95,17 @@ ZERO_CODE: Final = (
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
 READING: Final = (
+    {"otel_auto_assign.analysis.loading", "otel_auto_assign.analysis.measures"},
+    {"otel_auto_assign.analysis.cohorts"},
+    {"otel_auto_assign.analysis.doctor.text"},
+    {"otel_auto_assign.analysis.doctor"},
+    {
+        "otel_auto_assign.analysis.doctor.arrivals",
+        "otel_auto_assign.analysis.doctor.counted",
+        "otel_auto_assign.analysis.doctor.drift",
+    },
+    {"otel_auto_assign.analysis.doctor.looking"},
+    {"otel_auto_assign.analysis.doctor.findings"},
     {"otel_auto_assign.analysis.report_text"},
     {"otel_auto_assign.analysis.figures"},
     {"otel_auto_assign.analysis.events"},
@@ -119,12 +130,14 @@ COMMANDS: Final = (
     {"otel_auto_assign.cli"},
     {
         "otel_auto_assign.commands.check",
+        "otel_auto_assign.commands.doctor",
         "otel_auto_assign.commands.reconcile",
         "otel_auto_assign.commands.report",
         "otel_auto_assign.commands.settings",
     },
     {
         "otel_auto_assign.commands.database",
+        "otel_auto_assign.commands.health",
         "otel_auto_assign.commands.output",
         "otel_auto_assign.commands.progress",
         "otel_auto_assign.commands.windows",

@@ -147,7 +147,15 @@ def test_all_invariants_hold(shown: Shown) -> None:
 
 def test_the_output_has_each_of_its_parts_and_no_bar(shown: Shown) -> None:
     """Off a terminal there are plain lines only, none of them wider than promised."""
-    parts = ("Rows by event type", "Invariants", "One job's trace", "Figures", "Three queries to paste", "Written:")
+    parts = (
+        "Rows by event type",
+        "Invariants",
+        "One job's trace",
+        "Figures",
+        "Doctor",
+        "Three queries to paste",
+        "Written:",
+    )
     assert [part for part in parts if f"\n{part}" not in shown.output] == []
     assert "an illustration, not a verdict" in shown.output
     assert "\x1b" not in shown.output
