@@ -18,6 +18,7 @@ try:
 
     from otel_auto_assign.commands import exits
     from otel_auto_assign.commands.check import check
+    from otel_auto_assign.commands.compare import show_comparison
     from otel_auto_assign.commands.doctor import show_doctor
     from otel_auto_assign.commands.reconcile import reconcile_jobs
     from otel_auto_assign.commands.report import show_report
@@ -65,6 +66,7 @@ app.command(name="reconcile")(reconcile_jobs)
 app.command(name="settings")(show_settings)
 app.command(name="report")(show_report)
 app.command(name="doctor")(show_doctor)
+app.command(name="compare")(show_comparison)
 
 
 def _show_version(wanted: bool) -> None:

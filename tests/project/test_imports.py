@@ -95,6 +95,9 @@ ZERO_CODE: Final = (
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
 READING: Final = (
+    {"otel_auto_assign.analysis.comparison_text", "otel_auto_assign.analysis.looks"},
+    {"otel_auto_assign.analysis.comparison"},
+    {"otel_auto_assign.analysis.sides", "otel_auto_assign.analysis.template"},
     {"otel_auto_assign.analysis.loading", "otel_auto_assign.analysis.measures"},
     {"otel_auto_assign.analysis.cohorts"},
     {"otel_auto_assign.analysis.doctor.text"},
@@ -130,6 +133,7 @@ COMMANDS: Final = (
     {"otel_auto_assign.cli"},
     {
         "otel_auto_assign.commands.check",
+        "otel_auto_assign.commands.compare",
         "otel_auto_assign.commands.doctor",
         "otel_auto_assign.commands.reconcile",
         "otel_auto_assign.commands.report",
@@ -140,6 +144,7 @@ COMMANDS: Final = (
         "otel_auto_assign.commands.health",
         "otel_auto_assign.commands.output",
         "otel_auto_assign.commands.progress",
+        "otel_auto_assign.commands.rollout",
         "otel_auto_assign.commands.windows",
     },
     {"otel_auto_assign.commands.exits"},
