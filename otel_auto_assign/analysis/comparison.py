@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 
-from otel_auto_assign.analysis.cohorts import Cohort
+from otel_auto_assign.analysis.cohorts import ON, Cohort
 from otel_auto_assign.analysis.days import DEFAULT_CORRELATION
 from otel_auto_assign.analysis.judging import Cohorts, Finding, Judgement, judge
 from otel_auto_assign.analysis.ledger import digest
@@ -51,6 +52,8 @@ class Comparison:
         post: Who is on that side.
         baseline: Likewise.
         beyond: Outliers of the durations.
+        cohorts: The samples that were judged.
+        exposed_since: When the first run on the post side saw the flags on.
         unreadable: What could not be read of the rows.
         data: The digest of what was judged.
     """
@@ -65,6 +68,8 @@ class Comparison:
     post: Side
     baseline: Side
     beyond: tuple[Beyond, ...]
+    cohorts: Cohorts
+    exposed_since: datetime | None = None
     unreadable: Mapping[str, int] = field(default_factory=dict)
     data: str = ""
 
@@ -105,9 +110,16 @@ def compare(
         post=Sides.who(sides.post, stage.unit),
         baseline=Sides.who(sides.baseline, stage.unit),
         beyond=tuple(_beyond(post, baseline)),
+        cohorts=cohorts,
+        exposed_since=_exposed_since(sides.post),
         unreadable=_unreadable(sides, before),
         data=digest(post, baseline),
     )
+
+
+def _exposed_since(post: Cohort) -> datetime | None:
+    began = np.concatenate([runs.began[runs.exposed == ON] for runs in (post.jobs, post.inline)])
+    return datetime.fromtimestamp(float(began.min()) / 1000, UTC) if len(began) else None
 
 
 def _not_judged(goal: Judgement) -> Judgement:

@@ -1,8 +1,8 @@
-"""The rows of a stage → its comparison: what `compare` and `gate` look at."""
+"""The rows of a stage → its two sides: what `compare` and `gate` look at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,12 +11,10 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from otel_auto_assign.analysis.cohorts import Cohort
-from otel_auto_assign.analysis.comparison import Comparison, compare
-from otel_auto_assign.analysis.days import DEFAULT_CORRELATION
 from otel_auto_assign.analysis.events import Filters
 from otel_auto_assign.analysis.loading import load
 from otel_auto_assign.analysis.plans import Stage, Unit
-from otel_auto_assign.analysis.sides import divide, windows
+from otel_auto_assign.analysis.sides import Sides, divide, windows
 from otel_auto_assign.analysis.windows import Window
 
 
@@ -58,27 +56,15 @@ class Reader:
         )
         return found.at(stage.restaurants) if stage.restaurants else found
 
-    def compared(
-        self,
-        stage: Stage,
-        window: Window,
-        *,
-        before: Window | None = None,
-        correlation: float = DEFAULT_CORRELATION,
-        frozen: Mapping[str, float] | None = None,
-    ) -> Comparison:
-        """Load and compare; see `cohort` and `comparison.compare`.
+    def sides(self, stage: Stage, window: Window, *, before: Window | None = None) -> Sides:
+        """Load what a stage compares, shared out as its unit wants it; see `cohort`.
 
         Args:
             stage: Its unit says how the sides are told apart.
             window: Of both sides; of windows, of the post side.
             before: Of windows: the baseline's.
-            correlation: The plan's.
-            frozen: What was fixed before the stage.
         """
         cohort = self.cohort(stage, window)
-        if stage.unit is not Unit.WINDOW or before is None:
-            sides = divide(cohort, stage)
-        else:
-            sides = windows(cohort, self.cohort(stage, before))
-        return compare(sides, stage, window, before=before, correlation=correlation, frozen=frozen)
+        if stage.unit is Unit.WINDOW and before is not None:
+            return windows(cohort, self.cohort(stage, before))
+        return divide(cohort, stage)

@@ -83,6 +83,7 @@ def show_comparison(
     Exits with 30 if the two cannot be compared, 20 if a goal is missed or a guardrail breached, 11 if there are too
     few data for one of them, 10 if one is undecided or all is marginal at best, 0 if every one is met or held.
     """
+    from otel_auto_assign.analysis.comparison import compare
     from otel_auto_assign.analysis.looks import Reader
     from otel_auto_assign.analysis.verdicts import decide
 
@@ -96,7 +97,8 @@ def show_comparison(
     settings = settings_for(dsn, table)
     with reading(settings, patience) as connection, progress() as asking:
         reader = Reader(connection, now, settings.table, zone, tuple(exclude_source or ()), asking)
-        found = reader.compared(chosen, window, before=before, correlation=plan.correlation)
+        sides = reader.sides(chosen, window, before=before)
+    found = compare(sides, chosen, window, before=before, correlation=plan.correlation)
     verdict = decide(found.judgements, faults=found.faults, caps=found.caps, at_look=True)
     _show(found, verdict, markdown=markdown, json_wanted=as_json)
     raise typer.Exit(verdict.exit_code)

@@ -95,6 +95,8 @@ ZERO_CODE: Final = (
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
 READING: Final = (
+    {"otel_auto_assign.analysis.gate_text"},
+    {"otel_auto_assign.analysis.gate"},
     {"otel_auto_assign.analysis.comparison_text", "otel_auto_assign.analysis.looks"},
     {"otel_auto_assign.analysis.comparison"},
     {"otel_auto_assign.analysis.sides", "otel_auto_assign.analysis.template"},
@@ -131,6 +133,7 @@ READING: Final = (
 )
 COMMANDS: Final = (
     {"otel_auto_assign.cli"},
+    {"otel_auto_assign.commands.gate"},
     {
         "otel_auto_assign.commands.check",
         "otel_auto_assign.commands.compare",
@@ -142,6 +145,8 @@ COMMANDS: Final = (
     {
         "otel_auto_assign.commands.database",
         "otel_auto_assign.commands.health",
+        "otel_auto_assign.commands.ledgers",
+        "otel_auto_assign.commands.on_fail",
         "otel_auto_assign.commands.output",
         "otel_auto_assign.commands.progress",
         "otel_auto_assign.commands.rollout",
