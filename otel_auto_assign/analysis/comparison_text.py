@@ -65,7 +65,10 @@ def remarks(found: Comparison) -> list[str]:
     for line in found.lines:
         if line.delta.shortage or line.delta.obstacle:
             short.setdefault(line.delta.shortage or line.delta.obstacle, []).append(line.claim.name)
-    said += [f"No interval of {', '.join(names)}: {why}." for why, names in short.items()]
+    said += [
+        f"No interval of {'any figure' if len(names) == len(found.lines) else ', '.join(names)}: {why}."
+        for why, names in short.items()
+    ]
     said += [f"Left out: {count:,} {what}." for what, count in found.unreadable.items()]
     return said
 

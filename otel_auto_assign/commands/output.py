@@ -36,7 +36,7 @@ def console() -> Console:
 
 def print_grid(out: Console, grid: Grid) -> None:
     """Print a table: names to the left, numbers to the right and never folded."""
-    lines = Table(title=grid.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    lines = Table(title=grid.title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
     names = len(grid.header) - grid.numbers
     for place, header in enumerate(grid.header):
         lines.add_column(header, justify="left" if place < names else "right", no_wrap=place >= names)
