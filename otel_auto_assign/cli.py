@@ -18,7 +18,9 @@ try:
 
     from otel_auto_assign.commands import exits
     from otel_auto_assign.commands.check import check
+    from otel_auto_assign.commands.compare import show_comparison
     from otel_auto_assign.commands.doctor import show_doctor
+    from otel_auto_assign.commands.gate import run_gate
     from otel_auto_assign.commands.reconcile import reconcile_jobs
     from otel_auto_assign.commands.report import show_report
     from otel_auto_assign.commands.settings import show_settings
@@ -67,6 +69,8 @@ app.command(name="settings")(show_settings)
 app.add_typer(spool, name="spool")
 app.command(name="report")(show_report)
 app.command(name="doctor")(show_doctor)
+app.command(name="compare")(show_comparison)
+app.command(name="gate")(run_gate)
 
 
 def _show_version(wanted: bool) -> None:

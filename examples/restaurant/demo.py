@@ -102,11 +102,13 @@ def _report(console: Console, options: Options, sandbox: Sandbox, runs: list[Pha
         verdicts = [ask(conn, question) for question in read_questions("invariants")]
         evidence = gather(conn, runs)
         findings = report.examine_both(conn, runs)
+        comparison = report.compare_both(conn, runs)
         report.print_rows(console, conn, runs)
     report.print_verdicts(console, verdicts)
     report.print_trace(console, tracing.keeper.spans())
     report.print_figures(console, runs, computed)
     report.print_doctor(console, findings)
+    report.print_comparison(console, comparison)
     report.print_queries(console, read_questions("queries"))
     report.print_evidence(console, evidence)
     for run, found in zip(runs, computed, strict=True):

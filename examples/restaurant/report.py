@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import psycopg
 from opentelemetry.sdk.trace import ReadableSpan
@@ -17,11 +19,17 @@ from examples.restaurant.evidence import Evidence
 from examples.restaurant.phases import PhaseRun
 from examples.restaurant.questions import Question, Verdict
 from examples.restaurant.trace_tree import context_of, telling_job, tree_of
-from otel_auto_assign.analysis import doctor
-from otel_auto_assign.analysis.doctor import Finding
+from otel_auto_assign.analysis import comparison_text, doctor
+from otel_auto_assign.analysis.comparison import Comparison, compare
 from otel_auto_assign.analysis.figures import Figure
+from otel_auto_assign.analysis.judging import Finding
+from otel_auto_assign.analysis.looks import Reader
+from otel_auto_assign.analysis.plan_files import default_plan, read_plan
+from otel_auto_assign.analysis.plans import Unit
+from otel_auto_assign.analysis.report_text import Grid
 from otel_auto_assign.analysis.windows import Window
 from otel_auto_assign.commands.doctor import print_findings
+from otel_auto_assign.commands.output import print_grid
 
 SHOWN: Final = (
     # label, metric and dimension of the contract's §7
@@ -98,16 +106,46 @@ def print_figures(console: Console, runs: Sequence[PhaseRun], figures: Sequence[
     console.print(table)
 
 
-def examine_both(conn: psycopg.Connection[Any], runs: Sequence[PhaseRun]) -> list[Finding]:
+def examine_both(conn: psycopg.Connection[Any], runs: Sequence[PhaseRun]) -> list[doctor.Finding]:
     """Let doctor look at the rows of both phases; all is over, so nothing may still run."""
     window = Window(runs[0].window.start, runs[-1].window.end)
     return doctor.examine(conn, window, now=datetime.now(UTC), limits=DEMO_LIMITS)
 
 
-def print_doctor(console: Console, findings: Sequence[Finding]) -> None:
+def print_doctor(console: Console, findings: Sequence[doctor.Finding]) -> None:
     """Print what doctor says of the rows, as `otel-auto-assign doctor` would: only what is not well."""
     heading(console, "Doctor", f"are the rows complete? {len(findings)} checks, shown where one is not ok")
     print_findings(console, findings, all_of_them=False)
+
+
+def compare_both(conn: psycopg.Connection[Any], runs: Sequence[PhaseRun]) -> Comparison:
+    """Compare the phases as two windows of time, against what the shipped plan wants proved."""
+    plan = read_plan(default_plan())
+    stage = replace(plan.stage("proof"), unit=Unit.WINDOW, environment="")
+    before, window = (run.window for run in runs)
+    sides = Reader(conn, datetime.now(UTC), "observability_events", ZoneInfo("UTC")).sides(stage, window, before=before)
+    return compare(sides, stage, window, before=before, correlation=plan.correlation)
+
+
+def print_comparison(console: Console, found: Comparison) -> None:
+    """Print the team's template as `otel-auto-assign compare` fills it in, and what came of the plan's goals."""
+    heading(console, "Comparison", "the phases as two windows; n is that of flags off / flags on")
+    template = comparison_text.grids(found)[0]
+    columns = len(template.header) - 2  # effective n and what was needed have no room here
+    rows = [row[:columns] for row in template.rows]
+    print_grid(console, Grid("", template.header[:columns], rows, columns - 1))
+    console.print(
+        "An illustration, and no more: one run each. Two windows differ by more than their flags, all of it happened "
+        "on one day, and what differs between days, or would between two runs of the same, was never seen.",
+        soft_wrap=True,
+    )
+    for sentence in comparison_text.remarks(found):
+        if not sentence.startswith(("Left out", "Outliers")):  # calls of the other phase, and what none would miss here
+            console.print(sentence, style="dim", markup=False, soft_wrap=True)
+    for finding in Finding:
+        names = [one.claim.name for one in found.judgements if one.finding is finding]
+        if names:
+            console.print(f"  {finding}: {', '.join(names)}", soft_wrap=True)
 
 
 def print_queries(console: Console, queries: Sequence[Question]) -> None:

@@ -6,7 +6,10 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
+from otel_auto_assign.analysis.report_text import Grid
 from otel_auto_assign.commands import exits
 
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="As a Markdown page.")]
@@ -29,3 +32,14 @@ def console() -> Console:
     if not made.is_terminal:
         made.width = WIDE_ENOUGH
     return made
+
+
+def print_grid(out: Console, grid: Grid) -> None:
+    """Print a table: names to the left, numbers to the right and never folded."""
+    lines = Table(title=grid.title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    names = len(grid.header) - grid.numbers
+    for place, header in enumerate(grid.header):
+        lines.add_column(header, justify="left" if place < names else "right", no_wrap=place >= names)
+    for row in grid.rows:
+        lines.add_row(*map(escape, row))
+    out.print(lines)

@@ -101,6 +101,11 @@ ZERO_CODE: Final = (
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
 READING: Final = (
+    {"otel_auto_assign.analysis.gate_text"},
+    {"otel_auto_assign.analysis.gate"},
+    {"otel_auto_assign.analysis.comparison_text", "otel_auto_assign.analysis.looks"},
+    {"otel_auto_assign.analysis.comparison"},
+    {"otel_auto_assign.analysis.sides", "otel_auto_assign.analysis.template"},
     {"otel_auto_assign.analysis.loading", "otel_auto_assign.analysis.measures"},
     {"otel_auto_assign.analysis.cohorts"},
     {"otel_auto_assign.analysis.doctor.text"},
@@ -134,8 +139,10 @@ READING: Final = (
 )
 COMMANDS: Final = (
     {"otel_auto_assign.cli"},
+    {"otel_auto_assign.commands.gate"},
     {
         "otel_auto_assign.commands.check",
+        "otel_auto_assign.commands.compare",
         "otel_auto_assign.commands.doctor",
         "otel_auto_assign.commands.reconcile",
         "otel_auto_assign.commands.report",
@@ -145,8 +152,11 @@ COMMANDS: Final = (
     {
         "otel_auto_assign.commands.database",
         "otel_auto_assign.commands.health",
+        "otel_auto_assign.commands.ledgers",
+        "otel_auto_assign.commands.on_fail",
         "otel_auto_assign.commands.output",
         "otel_auto_assign.commands.progress",
+        "otel_auto_assign.commands.rollout",
         "otel_auto_assign.commands.windows",
     },
     {"otel_auto_assign.commands.exits"},

@@ -111,6 +111,17 @@ def test_the_commands_exit_code_is_the_demos(shown: Shown) -> None:
     assert (shown.code, shown.errors) == (7, "")
 
 
+def test_the_phases_are_compared_as_an_illustration(shown: Shown) -> None:
+    """The team's template is filled in, says why nothing follows from it, and meets no goal."""
+    comparison = shown.output.partition("\nComparison")[2].partition("\nThree queries")[0]
+    assert "\nplanner p95 " in comparison
+    assert "\njob success " in comparison
+    assert "An illustration, and no more: one run each." in comparison
+    assert "MARGINAL at best: two windows differ by their days as well" in comparison
+    assert "No interval of " in comparison
+    assert "\n  met: " not in comparison
+
+
 def test_the_command_finds_the_demos_own_world(shown: Shown) -> None:
     """Its Python is the demo's, its psql the wheel's, and two ways to connect lead to the same rows."""
     assert Path(shown.seen["python"]) == Path(sys.executable)

@@ -1,0 +1,1 @@
+"""Tests of `otel-auto-assign gate`."""
