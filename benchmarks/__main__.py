@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import disabled, handover, jobs, pacing, quotes, report, scaling, throughput
+from benchmarks import disabled, handover, jobs, pacing, quotes, reading, report, scaling, throughput
 from benchmarks.report import Conditions, Result
 from benchmarks.stage import Database, database
 
@@ -19,6 +19,7 @@ FAMILIES: dict[str, Callable[[Database], Iterable[Result]]] = {
     "handover": handover.run,
     "throughput": throughput.run,
     "scaling": scaling.run,
+    "reading": reading.run,
 }
 
 

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "dead-letters.sqlite3"
 MOST_BYTES: Final = 64 * 2**20  # of the file: about fifty thousand letters
 BUSY_SECONDS: Final = 0.8  # the longest that `add` waits for other processes
-AGAIN_SECONDS: Final = 0.005  # between two tries: SQLite's own wait grows to 0.1 s, and such a one has no turn
-PAUSE_SECONDS: Final = 1.0  # after a wait that was in vain: with many rows at a time each would wait
+AGAIN_SECONDS: Final = 0.001  # between two tries: SQLite's own wait grows to 0.1 s, and such a one has no turn
+BUSY_CALLS: Final = 2  # in a row that waited in vain: then the file is left alone for a while,
+PAUSE_SECONDS: Final = 1.0  # or with many rows at a time each would wait
 READING_BUSY_SECONDS: Final = 5.0  # for a person at the command line
 PORTION: Final = 500  # letters that are read at once; between two portions nobody is kept from writing
 VERSION: Final = 1
@@ -93,6 +94,23 @@ class Letter:
     row: Row | None
 
 
+class _File:
+    """The file, opened; while another process has it, a statement is tried again ``until`` it is too late."""
+
+    def __init__(self, connection: sqlite3.Connection, until: float) -> None:
+        self._connection = connection
+        self._until = until
+
+    def execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        while True:
+            try:
+                return self._connection.execute(statement, values)
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() >= self._until:
+                    raise
+            time.sleep(AGAIN_SECONDS * (0.5 + random.random()))  # noqa: S311 - who comes first is no secret
+
+
 class DeadLetters:
     """The dead letters of one destination.
 
@@ -114,6 +132,7 @@ class DeadLetters:
         self._most_pages = max(1, most_bytes // _PAGE_BYTES)
         self._clock = clock
         self._complaint = Complaint(_log, "refused rows are kept as dead letters again")
+        self._busy = 0  # calls in a row that waited in vain
         self._pause_until = 0.0
 
     def add(self, row: Row, reason: str, sqlstate: str, text: str) -> bool:
@@ -135,32 +154,22 @@ class DeadLetters:
                 zlib.crc32(payload),
             )
             self._create()
-            until = time.monotonic() + BUSY_SECONDS
-            while not self._added(values, again=time.monotonic() < until):
-                time.sleep(AGAIN_SECONDS * (0.5 + random.random()))  # noqa: S311 - who comes first is no secret
+            with self._opened(BUSY_SECONDS) as file:
+                file.execute("BEGIN IMMEDIATE")
+                self._look(file, create=True)
+                file.execute(_ADD, values)
+                file.execute("COMMIT")
         except (sqlite3.Error, OSError, DeadLettersError) as error:
-            if _is_busy(error):
+            self._busy = self._busy + 1 if _is_busy(error) else 0
+            if self._busy >= BUSY_CALLS:
                 self._pause_until = time.monotonic() + PAUSE_SECONDS
             self._complaint.trouble(f"refused rows cannot be kept as dead letters: {self._told(error)}")
             return False
         except Exception as error:
             _guard.swallowed("keeping a dead letter", error)
             return False
+        self._busy = 0
         self._complaint.over()
-        return True
-
-    def _added(self, values: tuple[object, ...], *, again: bool) -> bool:
-        """Add a letter; give False if the file is busy and it may be tried ``again``."""
-        try:
-            with self._opened(0.0) as file:
-                file.execute("BEGIN IMMEDIATE")
-                self._look(file, create=True)
-                file.execute(_ADD, values)
-                file.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if again and _is_busy(error):
-                return False
-            raise
         return True
 
     def count(self) -> int:
@@ -210,17 +219,18 @@ class DeadLetters:
             Path(name).unlink()
 
     @contextmanager
-    def _opened(self, patience: float) -> Iterator[sqlite3.Connection]:
+    def _opened(self, patience: float) -> Iterator[_File]:
         if not stat.S_ISREG(self.path.lstat().st_mode):
             raise DeadLettersError(f"{self.path} is not a file")
         uri = f"{self.path.absolute().as_uri()}?mode=rw"  # where it may not be written, it is opened for reading
-        with closing(sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)) as file:
+        with closing(sqlite3.connect(uri, uri=True, timeout=0.0, isolation_level=None)) as connection:
+            file = _File(connection, time.monotonic() + patience)
             file.execute("PRAGMA synchronous = EXTRA")
             file.execute(f"PRAGMA max_page_count = {self._most_pages}")
             yield file
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+    def _reading(self) -> Iterator[_File | None]:
         """Give the file, or None if there is none.
 
         Raises:
@@ -235,7 +245,7 @@ class DeadLetters:
         except (sqlite3.Error, OSError) as error:
             raise DeadLettersError(f"the dead letters cannot be used: {self._told(error)}") from error
 
-    def _look(self, file: sqlite3.Connection, *, create: bool = False) -> bool:
+    def _look(self, file: _File, *, create: bool = False) -> bool:
         """Say whether there is a table in ``file``, which is made if wished.
 
         Raises:

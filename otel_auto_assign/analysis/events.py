@@ -134,8 +134,14 @@ class EventsTable:
             conditions.append(sql.SQL("source <> ALL (%(without_sources)s)"))
         return sql.SQL(" AND ").join(conditions)
 
-    def ask(self, text: sql.SQL, filters: Filters, splits: Sequence[str] = ()) -> sql.Composed:
-        """Fill a statement of ``sql/`` in: the table, the rows that count, and by what they are split."""
+    def ask(
+        self, text: sql.SQL, filters: Filters, splits: Sequence[str] = (), *, trusting: bool = False
+    ) -> sql.Composed:
+        """Fill a statement of ``sql/`` in: the table, the rows that count, and by what they are split.
+
+        Trusting, it is a quarter faster, and fails on a JSON number that no double can hold.
+        """
+        number = _trusted_number if trusting else _number
         expressions = {name: sql.SQL(SPLITS[name]).format(restaurant=self.restaurant) for name in splits}
         columns = [sql.SQL(", {} AS {}").format(value, sql.Identifier(name)) for name, value in expressions.items()]
         labels = [
@@ -143,22 +149,25 @@ class EventsTable:
             for name in splits
         ]
         sets = [sql.SQL("({})").format(sql.Identifier(name)) for name in splits]
+        grouping = sql.SQL("GROUPING SETS ((), {})").format(sql.SQL(", ").join(sets))
         return text.format(
             table=self.name,
             rows=self.rows(filters),
             booking=self.booking,
             restaurant=self.restaurant,
             readable=_is_number(sql.SQL("duration")),
-            ms=_number("durationMs"),
-            planner_ms=_number("planner_duration_ms"),
-            total_ms=_number("totalDurationMs"),
-            timeout_ms=_number("timeoutMs"),
-            attempts_used=_number("attemptsUsed"),
-            planner_calls=_number("planner_calls"),
+            ms=number("durationMs"),
+            planner_ms=number("planner_duration_ms"),
+            total_ms=number("totalDurationMs"),
+            timeout_ms=number("timeoutMs"),
+            attempts_used=number("attemptsUsed"),
+            planner_calls=number("planner_calls"),
             columns=sql.SQL("").join(columns),
             names=sql.SQL("").join(sql.SQL(", {}").format(sql.Identifier(name)) for name in splits),
             split=sql.SQL("concat_ws(';', {})").format(sql.SQL(", ").join(labels)) if splits else sql.Literal(""),
-            grouping=sql.SQL("GROUPING SETS ((), {})").format(sql.SQL(", ").join(sets)) if splits else sql.SQL("()"),
+            grouping=grouping if splits else sql.SQL("()"),
+            # with a grouping set of nothing the server would not count in parallel
+            and_grouping=sql.SQL(", {}").format(grouping) if splits else sql.SQL(""),
         )
 
 
@@ -216,6 +225,12 @@ def _number(key: str) -> sql.Composed:
     """A key of the context as a double, null where it is not one."""
     value = sql.SQL("context -> {}").format(sql.Literal(key))
     return sql.SQL("CASE WHEN {} THEN ({})::double precision END").format(_is_number(value), value)
+
+
+def _trusted_number(key: str) -> sql.Composed:
+    """The same, for numbers that a double can hold."""
+    value = sql.SQL("context -> {}").format(sql.Literal(key))
+    return sql.SQL("CASE jsonb_typeof({0}) WHEN 'number' THEN ({0})::double precision END").format(value)
 
 
 def _identifier(table: str) -> sql.Identifier:

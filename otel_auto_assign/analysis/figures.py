@@ -23,7 +23,7 @@ from otel_auto_assign.analysis.windows import Window
 CSV_HEADER: Final = ("window_start", "window_end", "metric", "dimension", "value", "unit", "sample_size", "source")
 ALL: Final = "all"
 
-QUESTIONS: Final = {"durations": "durations", "outcomes": "outcomes", "emails": "e-mails"}
+QUESTIONS: Final = {"durations": "durations", "outcomes": "outcomes", "attempts": "attempts", "emails": "e-mails"}
 """The statements, by their file's name in ``sql/``, and what a person calls them."""
 
 _WHERE: Final = frozenset({"environment", "restaurant"})
@@ -136,10 +136,18 @@ def report(
     faults: list[Fault] = []
     with snapshot(conn), conn.cursor(row_factory=class_row(Figure)) as cursor:
         events = EventsTable.find(conn, table)
+
+        def answered(question: str, *, trusting: bool) -> list[Figure]:
+            by = [name for name in splits if question == "durations" or name in _WHERE]
+            return cursor.execute(events.ask(statement(question), filters, by, trusting=trusting), given).fetchall()
+
         for question, about in QUESTIONS.items():
             asking(about)
-            by = [name for name in splits if question == "durations" or name in _WHERE]
-            found += cursor.execute(events.ask(statement(question), filters, by), given).fetchall()
+            try:
+                with conn.transaction():
+                    found += answered(question, trusting=True)
+            except psycopg.errors.NumericValueOutOfRange:
+                found += answered(question, trusting=False)
         if any(figure.metric == _UNREADABLE and figure.value for figure in found):
             asking("rows that cannot be read")
             with conn.cursor(row_factory=class_row(Fault)) as asked:

@@ -63,6 +63,28 @@ class Outlook:
         """How many times the restaurants would show it within the days that its goal allows."""
         return None if self.days is None else max(1, ceil(self.days / _allowed(self.claim)))
 
+    def sentence(self, so_far: float = 0.0) -> str:
+        """Say it in words, ``so_far`` days after the start.
+
+        >>> from otel_auto_assign.analysis.plans import Bound
+        >>> goal = Goal("planner p95", "planner_job_ms", "p95", Bound.RATIO_AT_MOST, 0.7, expect=0.5, max_days=56)
+        >>> print(Outlook(goal, 56).sentence(so_far=14))
+        planner p95: about 42 more days
+        >>> print(Outlook(goal, 112, instead=(("p50", 14),)).sentence(so_far=14))
+        planner p95: not decidable at this volume within 56 days; p50 would need none more, or 2 times the restaurants
+        """
+        if self.why:
+            return f"{self.claim.name}: no outlook, {self.why}"
+        if self.decidable:
+            return f"{self.claim.name}: {_more(self.days, so_far)}"
+        within = f" within {_allowed(self.claim):g} days" if isinstance(self.claim, Goal) else ""
+        offers = [f"{name} would need {_more(days, so_far)}" for name, days in self.instead if days is not None]
+        times = self.times_the_restaurants()
+        if times is not None and times > 1:
+            offers.append(f"{times} times the restaurants")
+        offered = f"; {', or '.join(offers)}" if offers else ""
+        return f"{self.claim.name}: not decidable at this volume{within}{offered}"
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -249,6 +271,11 @@ def _of_a_count(claim: Claim, stage: Stage, volume: Volume) -> Outlook:
     if not there:
         return Outlook(claim, None, why="the baseline has no rows")
     return Outlook(claim, ceil(claim.value / (there / volume.days * share) - 1e-9))
+
+
+def _more(days: int | None, so_far: float) -> str:
+    more = max(0, ceil((days or 0) - so_far))
+    return f"about {more} more {'day' if more == 1 else 'days'}" if more else "none more"
 
 
 def _allowed(claim: Claim) -> float:

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 import otel_auto_assign.analysis
 from otel_auto_assign import semconv
 from otel_auto_assign.analysis.events import statement
-from otel_auto_assign.analysis.figures import CSV_HEADER, figures, write_csv
+from otel_auto_assign.analysis.figures import CSV_HEADER, figures, report, write_csv
 from otel_auto_assign.analysis.windows import Window
 from tests.postgres import create_events_table
 
@@ -122,6 +122,23 @@ def test_a_null_duration_falls_back_on_the_other_key(conn: Connection) -> None:
 
     assert found["planner_duration_max_ms"] == the("7.00", 1)
     assert found["planner_cache_hit_pct"] == the("0.00", 1)
+
+
+@pytest.mark.usefixtures("events_table")
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1e-400", "9" * 400])
+def test_a_number_beyond_a_double_is_unreadable(conn: Connection, number: str) -> None:
+    """JSON allows it; it ends no question, and is counted instead."""
+    write(conn, "auto_assign.quote", {"durationMs": 7})
+    write(conn, "auto_assign.quote", {"durationMs": 0})
+    conn.execute(
+        "INSERT INTO observability_events (created_at, source, event_type, context) "
+        "VALUES (%s, 'test', 'auto_assign.quote', %s::jsonb)",
+        (NOON, f'{{"durationMs": {number}}}'),
+    )
+    told = report(conn, WINDOW)
+
+    assert [(fault.what, fault.rows) for fault in told.faults] == [("a duration that is no number", 1)]
+    assert values(conn)["planner_duration_max_ms"] == the("7.00", 2)
 
 
 @pytest.mark.usefixtures("events_table")

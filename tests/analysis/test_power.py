@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from otel_auto_assign.analysis.plans import Bound, Goal, Guardrail, Stage, Unit
-from otel_auto_assign.analysis.power import CHANCE, HORIZON_DAYS, Volume, chance_after, outlook
+from otel_auto_assign.analysis.power import CHANCE, HORIZON_DAYS, Outlook, Volume, chance_after, outlook
 from otel_auto_assign.analysis.samples import Sample
 from tests.analysis.cohorts import plain
 
@@ -80,6 +80,23 @@ def test_what_takes_too_long_is_said_with_what_does_not() -> None:
     assert found.times_the_restaurants() == -(-found.days // 56)
     assert [name for name, _ in found.instead] == ["p50", "p90"]
     assert all(days is not None and days < found.days for _, days in found.instead)
+
+
+def test_the_outlook_in_words() -> None:
+    """Days that are missing, what is offered instead, or why nothing is known."""
+    assert Outlook(MEDIAN, 15).sentence() == "median: about 15 more days"
+    assert Outlook(MEDIAN, 15).sentence(14.5) == "median: about 1 more day"
+    assert Outlook(MEDIAN, 15).sentence(20) == "median: none more"
+    assert (
+        Outlook(MEDIAN, None, why="the baseline has no rows").sentence()
+        == "median: no outlook, the baseline has no rows"
+    )
+    assert Outlook(SUCCESS, None).sentence() == "success: not decidable at this volume"
+    late = Outlook(P95, 124, instead=(("p50", 14), ("p90", 40)))
+    assert late.sentence(14) == (
+        "p95: not decidable at this volume within 56 days; "
+        "p50 would need none more, or p90 would need about 26 more days, or 3 times the restaurants"
+    )
 
 
 def test_nobody_waits_for_ever() -> None:

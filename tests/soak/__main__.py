@@ -24,10 +24,11 @@ def main() -> int:
 
 
 def figures(outcome: Outcome) -> str:
-    """Give the figures as lines of a Markdown table."""
+    """Give the figures, one a line."""
     shown = {
         "rows accepted": f"{outcome.rows:,}",
         "of them refused by the table": f"{outcome.poison:,}",
+        "of those without a dead letter": f"{outcome.unkept}",
         "faults": f"{outcome.faults.total()}",
         **{f"… {name.replace('_', ' ')}": f"{count}" for name, count in sorted(outcome.faults.items())},
         "lost": f"{outcome.lost}",
@@ -41,7 +42,7 @@ def figures(outcome: Outcome) -> str:
         "worst caller delay": f"{outcome.worst_seconds * 1e3:.1f} ms",
         "p99 of a call": f"{outcome.p99_seconds * 1e6:.0f} µs",
     }
-    return "".join(f"| {name} | {value} |\n" for name, value in shown.items())
+    return "".join(f"{name:<48}{value:>12}\n" for name, value in shown.items())
 
 
 if __name__ == "__main__":

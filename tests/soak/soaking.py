@@ -18,6 +18,7 @@ from observability_events import folder
 from observability_events.dead_letters import DeadLetters
 from observability_events.pipeline import Pipeline
 from observability_events.reconcile import reconcile
+from observability_events.refusals import REFUSED
 from otel_auto_assign.settings import Settings
 from tests.faults.proxy import Proxy
 from tests.faults.server import Server
@@ -44,11 +45,13 @@ class Outcome:
         rows: That were accepted.
         poison: Of them those that the table was made to refuse.
         faults: How often each fault came.
-        lost: Accepted rows that are neither in the table nor, if they are poison, with the dead letters.
+        lost: Accepted rows that are not in the table, poison excepted.
+        unkept: Poison that is not with the dead letters, for those could not be written in time; the log says so.
         duplicated: Rows of the same event, or under the same id, beyond the first.
         waiting: Owners that have rows on disk still.
         refused: Rows that were not accepted.
-        dropped: Reason → pieces, of the processes that came to an end by themselves.
+        dropped: Reason → pieces, of the processes that came to an end by themselves; without what the table refused,
+            which is known by its ids.
         unbalanced: How many of those have accounts that do not balance.
         abandoned: Jobs whose process was killed, which `reconcile` has given their summary at the end.
         without_summary: Jobs that have another number of summaries than one, even so.
@@ -60,6 +63,7 @@ class Outcome:
     poison: int
     faults: Counter[str]
     lost: int
+    unkept: int
     duplicated: int
     waiting: int
     refused: int
@@ -159,13 +163,15 @@ def _outcome(settings: Settings, destination: folder.Destination, told: Told, fa
     there = set(written)
     letters = {str(letter.id) for letter in DeadLetters(destination.path).letters()}
     lost = [f"lost: {told.good[key]}" for key in sorted(told.good.keys() - there)]
-    lost += [f"lost, poison: {told.poison[key]}" for key in sorted(told.poison.keys() - letters)]
+    unkept = [f"not kept: {told.poison[key]}" for key in sorted(told.poison.keys() - letters)]
     dropped = sum((Counter(accounts["dropped"]) for accounts in told.accounts), Counter())
+    del dropped[REFUSED]
     return Outcome(
         rows=len(told.good) + len(told.poison),
         poison=len(told.poison),
         faults=faults,
         lost=len(lost),
+        unkept=len(unkept),
         duplicated=len(written) - min(len(there), events) + len(told.poison.keys() & there),
         waiting=waiting,
         refused=len(told.refused),
@@ -175,7 +181,7 @@ def _outcome(settings: Settings, destination: folder.Destination, told: Told, fa
         without_summary=without,
         worst_seconds=told.worst_seconds,
         p99_seconds=_quantile(told.calls, 0.99),
-        log=[*told.said, *lost],
+        log=[*told.said, *lost, *unkept],
     )
 
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
-from observability_events import AutoAssignSampler, ObservabilityEventsProcessor
+from observability_events import AutoAssignSampler, ObservabilityEventsProcessor, spool
 from observability_events.folder import Destination
 from observability_events.pipeline import Pipeline
 from otel_auto_assign import configure, traced_attempt, traced_confirm, traced_job, traced_quote
@@ -48,6 +48,7 @@ THREADS = 2
 POISON_SHARE = 0.02
 DANGLING_SHARE = 0.05
 PAUSE_SECONDS = 0.05  # the longest within a job: some are in the middle of it when their process is killed
+SEGMENT_BYTES = 32 * 1024  # of the spool, so that they are rolled every few seconds
 SETTLE_SECONDS = 60.0
 CHILD_JOBS = 20
 FORKED_SHUTDOWN_SECONDS = 5.0
@@ -234,6 +235,7 @@ def main() -> None:
     """Work until told to stop."""
     order = Order(**json.loads(sys.argv[1]))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s: %(message)s")
+    spool.SEGMENT_BYTES = SEGMENT_BYTES  # type: ignore[misc] # Final for everybody else
     destination = Destination(Path(order.destination))
     pipeline = Telling(order.settings(), destination=destination)
     resource = Resource.create({"service.name": "soak", "deployment.environment.name": "test"})

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC
-from typing import Any
+from typing import Any, Final
 
 from otel_auto_assign.analysis.doctor.findings import Finding, Verdict, worst
 from otel_auto_assign.analysis.report_text import markdown_row
 from otel_auto_assign.analysis.windows import Window
 
-_SAID = {
+SHOWN: Final = 3
+_SAID: Final = {
     Verdict.OK: "These rows can be relied on.",
     Verdict.WARNING: "These rows can be relied on, with the care that the warnings name.",
     Verdict.CANNOT_TELL: "Whether these rows can be relied on cannot be told from here.",
@@ -30,8 +31,9 @@ def conclusion(findings: Sequence[Finding]) -> str:
 
 
 def evidence(finding: Finding) -> str:
-    """Give the evidence with its examples."""
-    return finding.evidence + (f" (for example {', '.join(finding.examples)})" if finding.examples else "")
+    """Give the evidence with a few of its examples; all of them are in the JSON."""
+    shown = ", ".join(finding.examples[:SHOWN])
+    return finding.evidence + (f" (for example {shown})" if shown else "")
 
 
 def markdown(window: Window, findings: Sequence[Finding]) -> str:

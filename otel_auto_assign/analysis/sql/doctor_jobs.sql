@@ -1,6 +1,6 @@
 -- Which jobs that began in the window contradict themselves?
 --
--- A row for each check: how many jobs could be judged, how many are not as they should be, and the ids (job_id) of some.
+-- A row for each check: how many jobs could be judged, how many are not as they should be, and the ids (job_id) of at most twenty.
 -- A job is all rows of the job flow with its job_id; it begins with its first row. It is judged as a whole, so rows are
 -- read from some time before the window to some time after it (parameters start and end; first and last are the
 -- window's). A job whose last row is younger than `silent` may still run. Late rows stand outside the counts, but for
@@ -82,6 +82,6 @@ judged AS (
 )
 SELECT
     name AS check, count(*) AS examined, count(*) FILTER (WHERE wrong) AS violations,
-    coalesce((array_agg(job ORDER BY job) FILTER (WHERE wrong))[:3], '{{}}') AS examples
+    coalesce((array_agg(job ORDER BY job) FILTER (WHERE wrong))[:20], '{{}}') AS examples
 FROM judged
 GROUP BY name

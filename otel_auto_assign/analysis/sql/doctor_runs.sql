@@ -1,7 +1,7 @@
 -- Which inline runs that began in the window contradict themselves?
 --
--- A row for each check: how many runs could be judged, how many are not as they should be, and the ids (attemptId) of
--- some. A run is all rows of the inline flow with its attemptId; see doctor_jobs.sql for the parameters.
+-- A row for each check: how many runs could be judged, how many are not as they should be, and the ids (attemptId) of at
+-- most twenty. A run is all rows of the inline flow with its attemptId; see doctor_jobs.sql for the parameters.
 WITH found AS (
     SELECT
         context ->> 'attemptId' AS run, created_at, event_type, severity,
@@ -43,6 +43,6 @@ judged AS (
 )
 SELECT
     name AS check, count(*) AS examined, count(*) FILTER (WHERE wrong) AS violations,
-    coalesce((array_agg(run ORDER BY run) FILTER (WHERE wrong))[:3], '{{}}') AS examples
+    coalesce((array_agg(run ORDER BY run) FILTER (WHERE wrong))[:20], '{{}}') AS examples
 FROM judged
 GROUP BY name

@@ -11,12 +11,19 @@
 -- or no number, or whose cache_hit or late is no boolean.
 WITH found AS (
     SELECT
-        event_type,
+        CASE event_type WHEN 'auto_assign.quote' THEN 1 WHEN 'auto_assign.succeeded' THEN 2 ELSE 3 END AS kind,
         CASE event_type WHEN 'auto_assign.quote' THEN coalesce({planner_ms}, {ms}) ELSE {ms} END AS ms,
-        CASE event_type
-            WHEN 'auto_assign.quote' THEN context -> 'cache_hit'
-            WHEN 'inline_auto_assign.quote_result' THEN context -> 'late'
-        END::text AS apart
+        -- 1: from the cache, or late; 2: nobody knows
+        CASE
+            coalesce(
+                CASE event_type
+                    WHEN 'auto_assign.quote' THEN context -> 'cache_hit'
+                    WHEN 'inline_auto_assign.quote_result' THEN context -> 'late'
+                END::text,
+                'null'
+            )
+            WHEN 'false' THEN 0 WHEN 'true' THEN 1 WHEN 'null' THEN 0 ELSE 2
+        END AS apart
         {columns}
     FROM {table} AS event
     WHERE
@@ -26,13 +33,13 @@ WITH found AS (
 ),
 sorted AS (
     SELECT
-        event_type,
-        CASE event_type WHEN 'auto_assign.quote' THEN ms END AS call,
-        CASE WHEN event_type = 'auto_assign.quote' AND apart IS DISTINCT FROM 'true' THEN ms END AS own,
-        CASE event_type WHEN 'inline_auto_assign.quote_result' THEN ms END AS result,
-        CASE WHEN event_type = 'inline_auto_assign.quote_result' AND apart IS DISTINCT FROM 'true' THEN ms END AS timely,
-        CASE event_type WHEN 'auto_assign.succeeded' THEN ms END AS job,
-        ms IS NULL OR coalesce(apart NOT IN ('true', 'false', 'null'), false) AS unreadable
+        CASE WHEN kind = 1 THEN ms END AS call,
+        CASE WHEN kind = 1 AND apart <> 1 THEN ms END AS own,
+        CASE WHEN kind = 2 THEN ms END AS job,
+        CASE WHEN kind = 3 THEN ms END AS result,
+        CASE WHEN kind = 3 AND apart <> 1 THEN ms END AS timely,
+        kind,
+        ms IS NULL OR apart = 2 AS odd
         {names}
     FROM found
     OFFSET 0
@@ -40,22 +47,21 @@ sorted AS (
 figure AS (
     SELECT
         {split} AS split,
-        count(call) AS calls, avg(call) AS call_mean, max(call) AS call_max,
+        -- sum/count, for avg() keeps a variance as well
+        count(call) AS calls, sum(call) / nullif(count(call), 0) AS call_mean, max(call) AS call_max,
         percentile_cont(ARRAY[0.5, 0.9, 0.95, 0.99]) WITHIN GROUP (ORDER BY call) AS call_p,
-        count(own) AS owns, avg(own) AS own_mean, max(own) AS own_max,
-        percentile_cont(ARRAY[0.5, 0.9, 0.95, 0.99]) WITHIN GROUP (ORDER BY own) AS own_p,
-        count(result) AS results, avg(result) AS result_mean,
-        percentile_cont(ARRAY[0.5, 0.9, 0.95]) WITHIN GROUP (ORDER BY result) AS result_p,
-        count(timely) AS timelies, avg(timely) AS timely_mean,
-        percentile_cont(ARRAY[0.5, 0.9, 0.95]) WITHIN GROUP (ORDER BY timely) AS timely_p,
-        count(job) AS jobs, avg(job) AS job_mean, max(job) AS job_max,
-        percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY job) AS job_p,
-        count(*) FILTER (WHERE event_type = 'auto_assign.quote') AS call_rows,
-        count(*) FILTER (WHERE event_type = 'inline_auto_assign.quote_result') AS result_rows,
-        count(*) FILTER (WHERE event_type = 'auto_assign.succeeded') AS job_rows,
-        count(*) FILTER (WHERE unreadable AND event_type = 'auto_assign.quote') AS call_odd,
-        count(*) FILTER (WHERE unreadable AND event_type = 'inline_auto_assign.quote_result') AS result_odd,
-        count(*) FILTER (WHERE unreadable AND event_type = 'auto_assign.succeeded') AS job_odd
+        count(own) AS owns, sum(own) / nullif(count(own), 0) AS own_mean, max(own) AS own_max,
+        percentile_cont(ARRAY[0.5, 0.9, 0.95, 0.99]) WITHIN GROUP (ORDER BY own) FILTER (WHERE own IS NOT NULL) AS own_p,
+        count(result) AS results, sum(result) / nullif(count(result), 0) AS result_mean,
+        percentile_cont(ARRAY[0.5, 0.9, 0.95]) WITHIN GROUP (ORDER BY result) FILTER (WHERE kind = 3) AS result_p,
+        count(timely) AS timelies, sum(timely) / nullif(count(timely), 0) AS timely_mean,
+        percentile_cont(ARRAY[0.5, 0.9, 0.95]) WITHIN GROUP (ORDER BY timely) FILTER (WHERE kind = 3) AS timely_p,
+        count(job) AS jobs, sum(job) / nullif(count(job), 0) AS job_mean, max(job) AS job_max,
+        percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY job) FILTER (WHERE kind = 2) AS job_p,
+        count(*) FILTER (WHERE kind = 1) AS call_rows,
+        count(*) FILTER (WHERE odd AND kind = 1) AS call_odd,
+        count(*) FILTER (WHERE odd AND kind = 2) AS job_odd,
+        count(*) FILTER (WHERE odd AND kind = 3) AS result_odd
     FROM sorted
     GROUP BY {grouping}
 )
@@ -90,6 +96,6 @@ CROSS JOIN LATERAL (
         ('job_success_duration_max_ms', 'all', job_max, 'ms', jobs, 'auto_assign.succeeded'),
         ('rows', 'all', call_rows, 'count', call_rows, 'auto_assign.quote'),
         ('unreadable', 'all', call_odd, 'count', call_rows, 'auto_assign.quote'),
-        ('unreadable', 'all', result_odd, 'count', result_rows, 'inline_auto_assign.quote_result'),
-        ('unreadable', 'all', job_odd, 'count', job_rows, 'auto_assign.succeeded')
+        ('unreadable', 'all', result_odd, 'count', result_odd, 'inline_auto_assign.quote_result'),
+        ('unreadable', 'all', job_odd, 'count', job_odd, 'auto_assign.succeeded')
 ) AS shown (metric, dimension, value, unit, n, source)

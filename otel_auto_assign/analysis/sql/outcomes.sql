@@ -1,19 +1,17 @@
 -- What did attempts, jobs and inline runs come to, and how often?
 --
--- job_attempts_*        auto_assign.attempt rows per booking, over the bookings that have one in the window; attempts
---                       that ended by an exception (auto_assign.attempt_error) do not count, as they never did. A booking
---                       is booking_id, else context.booking_ref: the value of a dangling id, or all there is where the
---                       deployment has no such column. A row with neither belongs to no booking.
 -- reason_share_pct      dimension = the reason code: its share of all auto_assign.attempt rows, success among them; a row
 --                       without a code counts as unknown. No attempts, no codes, no figures.
--- job_*_count           rows of the event type. The sample is the jobs that started in the window (at least those counted:
---                       a job may have started before it), so that none out of many is a 0, none out of nothing empty.
+-- job_*_count           rows of the event type. The sample is the jobs that started in the window (at least those
+--                       counted: a job may have started before it), so that none out of many is a 0, none out of
+--                       nothing empty.
 -- job_*_rate_pct        all: succeeded and failed rows over started rows, today's definition. outcome=decided: over the
 --                       summaries of jobs that came to a decision (not skipped, not cancelled). exhausted, cutoff, error
 --                       and abandoned are failures; already_confirmed is neither: somebody else was faster.
--- inline_success_*      all: hasHold among quote_result rows, late ones included, today's definition, by which every quote
---                       can have succeeded although every run has timed out; late=excluded: among those that came before
---                       their run had ended; outcome=decided: succeeded among the terminals that are not late, one a run
+-- inline_success_*      all: hasHold among quote_result rows, late ones included, today's definition, by which every
+--                       quote can have succeeded although every run has timed out; late=excluded: among those that came
+--                       before their run had ended; outcome=decided: succeeded among the terminals that are not late,
+--                       one a run
 -- inline_timeout_pct    timeout among timeout and succeeded events
 -- inline_*_event_count  The sample is every run that ended (terminals that are not late).
 --
@@ -21,52 +19,33 @@
 -- in durations.sql), and those whose result, reason code, hasHold or late cannot be read.
 WITH found AS (
     SELECT
-        CASE WHEN event_type = ANY (%(events)s) THEN event_type ELSE 'other tools' END AS event_type,
+        event_type,
         CASE event_type
             WHEN 'auto_assign.attempt' THEN context ->> 'reasonCode'
             WHEN 'auto_assign.summary' THEN context ->> 'result'
-            WHEN 'inline_auto_assign.quote_result' THEN nullif(context -> 'hasHold', 'null')::text
-        END AS said,
-        CASE WHEN event_type LIKE 'inline%%' THEN nullif(context -> 'late', 'null')::text END AS late,
-        CASE event_type WHEN 'auto_assign.attempt' THEN {booking} END AS booking
+            WHEN 'inline_auto_assign.quote_result'
+                THEN concat(nullif(context -> 'hasHold', 'null'), ' ', nullif(context -> 'late', 'null'))
+            ELSE CASE WHEN event_type LIKE 'inline%%' THEN concat(' ', nullif(context -> 'late', 'null')) END
+        END AS said
         {columns}
     FROM {table} AS event
     WHERE event_type <> 'auto_assign.quote' AND {rows}
-    OFFSET 0  -- a fence: the server then groups by hashing, which for so many bookings is much faster than sorting
+    OFFSET 0  -- a fence: beyond it the server does not expect as many combinations as rows, and need not sort them
 ),
 tally AS MATERIALIZED (
-    SELECT event_type, said, coalesce(late = 'true', false) AS late, late AS late_said, booking, {split} AS split, count(*)::integer AS n
+    SELECT event_type, said, {split} AS split, count(*) AS n
     FROM found
-    GROUP BY event_type, said, found.late, booking, {grouping}
-    UNION ALL
-    SELECT '', NULL, false, NULL, NULL, '', 0  -- so that a window without rows has its figures, empty
+    GROUP BY event_type, said {and_grouping}
 ),
-booking AS MATERIALIZED (  -- by hashing: sorting by so many texts would take longer
-    SELECT split, booking AS id, sum(n) AS attempts
-    FROM tally
-    WHERE event_type IN ('auto_assign.attempt', '')
-    GROUP BY split, booking
-),
-attempts AS (
+kind AS MATERIALIZED (
     SELECT
-        split,
-        count(*) FILTER (WHERE id IS NOT NULL) AS bookings,
-        avg(attempts) FILTER (WHERE id IS NOT NULL) AS mean,
-        max(attempts) FILTER (WHERE id IS NOT NULL) AS most,
-        percentile_cont(ARRAY[0.5, 0.9, 0.95]) WITHIN GROUP (ORDER BY attempts) FILTER (WHERE id IS NOT NULL) AS p
-    FROM booking
-    GROUP BY split
-),
-reason AS (
-    SELECT split, coalesce(said, 'unknown') AS code, sum(n) AS n
+        CASE WHEN event_type = ANY (%(events)s) THEN event_type ELSE 'other tools' END AS event_type,
+        CASE WHEN event_type LIKE 'inline%%' THEN split_part(said, ' ', 1) ELSE said END AS said,
+        CASE WHEN event_type LIKE 'inline%%' THEN nullif(split_part(said, ' ', 2), '') END AS late_said,
+        split, n
     FROM tally
-    WHERE event_type = 'auto_assign.attempt'
-    GROUP BY split, coalesce(said, 'unknown')
-),
-kind AS (  -- few rows from here on
-    SELECT split, event_type, said, late, late_said, sum(n) AS n
-    FROM tally
-    GROUP BY split, event_type, said, late, late_said
+    UNION ALL
+    SELECT '', NULL, NULL, '', 0  -- so that a window without rows has its figures, empty
 ),
 counts AS (
     SELECT
@@ -90,32 +69,24 @@ counts AS (
         coalesce(sum(n) FILTER (WHERE NOT late AND event_type = 'inline_auto_assign.succeeded'), 0)::bigint AS seated,
         coalesce(sum(n) FILTER (WHERE NOT late AND event_type = 'inline_auto_assign.timeout'), 0)::bigint AS timed_out
     FROM kind
-    CROSS JOIN LATERAL (SELECT event_type = 'inline_auto_assign.quote_result' AS result) AS is_a
+    CROSS JOIN LATERAL (
+        SELECT
+            event_type = 'inline_auto_assign.quote_result' AS result,
+            coalesce(late_said = 'true', false) AS late
+    ) AS is_a
     GROUP BY split
 )
-SELECT metric, 'all' AS dimension, round(value::numeric, 2) AS value, unit, n AS sample_size, source, split
-FROM attempts
-CROSS JOIN LATERAL (SELECT bookings AS n) AS sample
-CROSS JOIN LATERAL (
-    VALUES
-        ('job_attempts_avg', mean::double precision, 'attempts', 'auto_assign.attempt'),
-        ('job_attempts_p50', p[1], 'attempts', 'auto_assign.attempt'),
-        ('job_attempts_p90', p[2], 'attempts', 'auto_assign.attempt'),
-        ('job_attempts_p95', p[3], 'attempts', 'auto_assign.attempt'),
-        ('job_attempts_max', most::double precision, 'attempts', 'auto_assign.attempt')
-) AS shown (metric, value, unit, source)
+SELECT
+    'reason_share_pct' AS metric, coalesce(said, 'unknown') AS dimension,
+    round(100.0 * sum(n) / sum(sum(n)) OVER (PARTITION BY split), 2) AS value, 'pct' AS unit,
+    (sum(sum(n)) OVER (PARTITION BY split))::bigint AS sample_size, 'auto_assign.attempt' AS source, split
+FROM kind
+WHERE event_type = 'auto_assign.attempt'
+GROUP BY split, coalesce(said, 'unknown')
 UNION ALL
 SELECT
-    'job_attempts_sample_size', 'bookings', round(nullif(bookings, 0)::numeric, 2), 'count', bookings, 'auto_assign.attempt', split
-FROM attempts
-UNION ALL
-SELECT
-    'reason_share_pct', code, round(100.0 * n / sum(n) OVER (PARTITION BY split), 2), 'pct',
-    (sum(n) OVER (PARTITION BY split))::bigint, 'auto_assign.attempt', split
-FROM reason
-UNION ALL
-SELECT
-    metric, 'all', CASE WHEN greatest(n, of_all) > 0 THEN n::numeric END, 'count', greatest(n, of_all), source, split
+    metric, 'all' AS dimension, CASE WHEN greatest(n, of_all) > 0 THEN n::numeric END AS value, 'count' AS unit,
+    greatest(n, of_all) AS sample_size, source, split
 FROM counts
 CROSS JOIN LATERAL (
     VALUES
