@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from observability_events.rows import Row
     from observability_events.wire import EncodedRow
+    from otel_auto_assign.settings import Settings
 
 GRACE = 0.2
 
@@ -481,3 +482,41 @@ def test_a_span_that_comes_right_before_the_end_is_written(
     assert pipeline._thread is not None
     pipeline._thread.join(5)
     assert count(conn) == 1
+
+
+class Stuck(PostgresWriter):
+    """Hangs in each statement until it is let go, and fails then."""
+
+    def __init__(self, given: Settings) -> None:
+        super().__init__(given)
+        self.began, self.let_go = threading.Event(), threading.Event()
+
+    def insert(self, rows: Sequence[EncodedRow]) -> int:
+        """Hang."""
+        self.began.set()
+        self.let_go.wait(20)
+        raise ValueError
+
+
+def test_a_thread_that_was_taken_over_from_does_nothing_more(
+    pipelines: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
+) -> None:
+    """When it wakes up after the end what it had in hand is on disk, and it leaves without touching anything."""
+    made: list[Stuck] = []
+
+    def stuck(given: Settings) -> Stuck:
+        made.append(Stuck(given))
+        return made[0]
+
+    pipeline = pipelines("host=/no/such/folder", writer=stuck)
+    for _ in range(7):
+        pipeline.accept(rows_of, span())
+    assert made[0].began.wait(10)
+    pipeline.shutdown(0.1)
+    before = pipeline.accounts()
+    assert (before.handed_over, before.pending) == (7, 0)
+    caplog.clear()
+    made[0].let_go.set()
+    until(lambda: "otel-auto-assign-writer" not in {thread.name for thread in threading.enumerate()})
+    assert pipeline.accounts() == before
+    assert caplog.records == []

@@ -308,3 +308,24 @@ def test_power_syncs(spools: Callable[..., Spool], monkeypatch: pytest.MonkeyPat
     synced.clear()
     assert spool.sync()
     assert synced == [".segment"]  # the current one; the sealed one is synced for good
+
+
+def test_a_segment_that_is_sealed_in_between_is_not_entered(spools: Callable[..., Spool]) -> None:
+    """Sealed after our look and before our number: the record is in the next one, and this one is not waited for."""
+    spool = spools()
+    ((sealed, _),) = append(spool)
+    numbers = sealed.numbers
+
+    class SealedBefore:
+        def __next__(self) -> int:
+            sealed.numbers = numbers
+            spool.seal()
+            return next(numbers)
+
+    sealed.numbers = SealedBefore()  # type: ignore[assignment] # a counter that something happens before
+    ((place, number),) = append(spool)
+    assert place is not sealed
+    assert number == 0
+    assert on_disk(spool) == [1, 1]
+    sealed.settle()
+    assert sealed.finished
