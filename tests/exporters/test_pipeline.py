@@ -21,6 +21,7 @@ from packaging.version import Version
 from observability_events.pipeline import Pipeline
 from observability_events.postgres import PostgresWriter
 from observability_events.rows import all_rows_of, rows_of
+from observability_events.writing import Writing
 from otel_auto_assign import _guard, semconv
 from tests.exporters.support import add_parent, count, locked, read, row, settings, span, stopped_writers, until
 from tests.faults.proxy import Proxy
@@ -520,3 +521,26 @@ def test_a_thread_that_was_taken_over_from_does_nothing_more(
     until(lambda: "otel-auto-assign-writer" not in {thread.name for thread in threading.enumerate()})
     assert pipeline.accounts() == before
     assert caplog.records == []
+
+
+@pytest.mark.usefixtures("events_table")
+@pytest.mark.parametrize("changes", [{}, {"spool_bytes": 0}, {"durability": "process"}, {"console": True}], ids=str)
+def test_a_thread_with_nothing_to_do_rests(
+    dsn: str, pipelines: Callable[..., Pipeline], changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks around once in a schedule delay and not more often, with a spool or without."""
+    rounds = []
+    work = Writing._round
+
+    def counted(self: Writing) -> None:
+        rounds.append(time.monotonic())
+        work(self)
+
+    monkeypatch.setattr(Writing, "_round", counted)
+    pipeline = pipelines(dsn, writer=None, schedule_delay=0.1, **changes)
+    pipeline.accept(rows_of, span())
+    assert pipeline.flush(5)
+    until(lambda: pipeline.accounts().committed == 1)
+    rounds.clear()
+    until(lambda: bool(rounds) and time.monotonic() - rounds[0] > 0.5)
+    assert len(rounds) <= 7
