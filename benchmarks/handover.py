@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -17,6 +18,7 @@ from benchmarks.report import Goal, Result, show_source
 from benchmarks.stage import Database, rows_processor
 from benchmarks.throughput import ended_spans
 from observability_events.rows import rows_of
+from otel_auto_assign.settings import IN_MEMORY, SURVIVES_POWER, SURVIVES_PROCESS
 
 CALLS: Final = 2_000
 CALLS_A_PAUSE: Final = 5
@@ -24,6 +26,7 @@ PAUSE_SECONDS: Final = 0.001
 FOREIGN_CALLS: Final = 100_000
 ROUNDS: Final = 7
 MOST_NANOSECONDS: Final = 10_000
+MOST_DURABLE_NANOSECONDS: Final = 5_000
 MOST_FOREIGN_NANOSECONDS: Final = 300
 
 
@@ -62,9 +65,11 @@ def lengths(hand_over: Callable[[ReadableSpan], Any], spans: list[ReadableSpan],
     return taken
 
 
-def handing_over(db: Database, spans: list[ReadableSpan], pause: float) -> tuple[dict[str, Spread], dict[str, Spread]]:
+def handing_over(
+    db: Database, spans: list[ReadableSpan], pause: float, durability: str = IN_MEMORY
+) -> tuple[dict[str, Spread], dict[str, Spread]]:
     """Give median and 99th percentile of a call, by side."""
-    processor = rows_processor(db)
+    processor = rows_processor(db, durability=durability)
     bare: deque[ReadableSpan] = deque()
     medians: dict[str, list[float]] = {"ours": [], "bare": []}
 
@@ -117,6 +122,17 @@ def run(db: Database) -> Iterator[Result]:
         )
         what = f"p99 of handing a span over, {manner}"
         yield Result(what, "10 µs", of(p99["ours"], MOST_NANOSECONDS), numbers, Goal(1))
+    for durability in (SURVIVES_PROCESS, SURVIVES_POWER):
+        for manner, pause, host in (
+            ("in a burst", 0.0, nullcontext()),
+            ("paced beside a busy host", PAUSE_SECONDS, Host()),
+        ):
+            with host:
+                p50, p99 = handing_over(db, spans, pause, durability)
+            numbers = f"p50 {p50['ours'].median / 1000:.2f}, p99 {p99['ours'].median / 1000:.2f} µs"
+            what = f"p50 of handing a span over, {manner}, on disk before its end returns (`{durability}`)"
+            goal = Goal(1) if durability == SURVIVES_PROCESS else None
+            yield Result(what, "5 µs", of(p50["ours"], MOST_DURABLE_NANOSECONDS), numbers, goal)
     foreign = Spread.of([foreign_spans(FOREIGN_CALLS) for _ in range(ROUNDS)])
     numbers = f"{foreign.median:.0f} ns"
     yield Result("rows_of on a foreign span", "300 ns", of(foreign, MOST_FOREIGN_NANOSECONDS), numbers, Goal(1))

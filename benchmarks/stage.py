@@ -56,7 +56,8 @@ class Database:
 
     def settings(self, **settings: object) -> Settings:
         """Settings that write into it, whatever the environment says."""
-        return Settings.from_environment({}, dsn=self.dsn, **settings)
+        spool = str(Path(self.data_directory).with_name("spool"))
+        return Settings.from_environment({}, dsn=self.dsn, spool_directory=spool, **settings)
 
     def connect(self) -> psycopg.Connection:
         """Connect as the host would, autocommitting."""

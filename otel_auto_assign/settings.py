@@ -60,6 +60,11 @@ def _not_negative(value: float) -> None:
         raise ValueError("must be a finite number, zero or more")
 
 
+def _bytes(value: int) -> None:
+    if value < 0:
+        raise ValueError("must be zero or more")
+
+
 def _durability(value: str) -> None:
     if value not in DURABILITIES:
         raise ValueError(f"must be one of {', '.join(DURABILITIES)}")
@@ -192,7 +197,7 @@ class Settings:
         unit="bytes",
         doc="The most that may wait on disk for one database and table. When it is full the oldest is kept, and what "
         "is new waits in memory. 0: nothing is kept on disk.",
-        check=_not_negative,
+        check=_bytes,
     )
     spool_age: float = _setting(
         30 * 86_400.0,

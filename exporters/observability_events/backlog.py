@@ -7,6 +7,7 @@ this process's own and somebody waits for it. To be used by the writer thread.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -71,6 +72,8 @@ class Backlog:
 
     def seconds(self) -> float:
         """Give how long it is until the next portion may be read."""
+        if not self._spool.usable:
+            return math.inf
         if not self.waits:
             return max(0.0, self._look_at - self._clock())
         least = min(LEAST_PORTION, self._settings.batch_size)
@@ -144,21 +147,22 @@ class Backlog:
 
     def look(self) -> None:
         """Take what owners have left that have died, now and then; and remove of it what is settled. Never raises."""
+        now = self._clock()
+        looks = self._spool.usable and now >= self._look_at
+        if looks:
+            self._look_at = now + LOOK_SECONDS
         try:
-            self._look()
+            for estate in list(self._estates.values()):
+                if not estate.tend():
+                    del self._estates[estate.owner]
+                    if estate.newer:
+                        self._not_ours.add(estate.owner)
+            if looks:
+                self._look()
         except OSError as error:
-            _remarks.warning(f"what other processes have left on disk cannot be read: {error.strerror}")
+            _remarks.warning(f"what other processes have left on disk cannot be read or removed: {error.strerror}")
 
     def _look(self) -> None:
-        for estate in list(self._estates.values()):
-            if not estate.tend():
-                del self._estates[estate.owner]
-                if estate.newer:
-                    self._not_ours.add(estate.owner)
-        now = self._clock()
-        if not self._spool.usable or now < self._look_at:
-            return
-        self._look_at = now + LOOK_SECONDS
         path = self._spool.ownership.destination.path
         for owner in folder.owner_names(path):
             if owner == self._spool.ownership.name or owner in self._estates or owner in self._not_ours:

@@ -232,6 +232,21 @@ def quarantine(path: Path) -> None:
     path.replace(folder / path.name)
 
 
+def remove(found: Destination) -> None:
+    """Remove a destination's folder if there is nothing in it but its description: the demo alone leaves one a run."""
+    description = found.path / DESCRIPTION
+    try:
+        if [path.name for path in found.path.iterdir()] == [DESCRIPTION]:
+            data = description.read_bytes()
+            description.unlink()
+            try:
+                found.path.rmdir()
+            except OSError:  # somebody has come in between
+                replace(description, data)
+    except OSError:  # others tidy up, too
+        pass
+
+
 def remove_owner(folder: Path, owner: str) -> None:
     """Remove what speaks of an owner that has left nothing; to be called by the holder of its lock."""
     for suffix in (STATUS_SUFFIX + NEW_SUFFIX, STATUS_SUFFIX, LOCK_SUFFIX):

@@ -51,10 +51,13 @@ class Ownership:
         """
         if self._lock is not None:
             return
-        folder.make(self.destination, self._settings)
         for _ in range(ATTEMPTS):
+            folder.make(self.destination, self._settings)
             name = f"{os.getpid()}-{secrets.token_hex(4)}"
-            self._lock = folder.lock(self.destination.path, name)
+            try:
+                self._lock = folder.lock(self.destination.path, name)
+            except FileNotFoundError:  # the last owner has just removed the folder
+                continue
             if self._lock is not None:
                 self.name = name
                 return
@@ -100,6 +103,7 @@ class Ownership:
             os.close(lock)
 
     def remove(self) -> None:
-        """Remove what speaks of an owner that has left nothing."""
+        """Remove what speaks of an owner that has left nothing, and the folder if there is nothing else in it."""
         if self._lock is not None and self.name is not None:
             folder.remove_owner(self.destination.path, self.name)
+            folder.remove(self.destination)

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
+from opentelemetry.trace import StatusCode
 
 from observability_events import segment
 from observability_events.facts import EndedSpan
@@ -29,6 +30,7 @@ _MAKERS: Final[Mapping[str, Callable[[Any], list[Row]]]] = {
 }
 _NAMES: Final[dict[Any, str]] = {make: name for name, make in _MAKERS.items()}
 _LENIENT: Final = b" "  # begins what Python's own JSON has written, and must read
+_UNSET: Final = StatusCode.UNSET
 _LOW: Final = (1 << 64) - 1
 _DEPLOYMENTS_REMEMBERED: Final = 64
 _KNOWN: Final = frozenset(
@@ -88,7 +90,7 @@ def of_span(make: object, span: EndedSpan) -> bytes:
         KeyError: if ``make`` is none of the functions of `observability_events.rows`: no other process would know it.
     """
     context, status, given = span.context, span.status, span.attributes
-    trace_id, code = context.trace_id, status.status_code
+    trace_id, code, description = context.trace_id, status.status_code, status.description
     attributes: dict[str, Any]
     try:
         attributes = given.copy()  # type: ignore[union-attr] # the SDK's mapping hands its dict over in one go
@@ -96,39 +98,44 @@ def of_span(make: object, span: EndedSpan) -> bytes:
         attributes = dict(given or {})
     if not _KNOWN.issuperset(attributes):
         attributes = {name: attributes[name] for name in attributes if name in _KNOWN}
-    description = status.description
-    return _dump(
-        (
-            _NAMES[make],
-            span.name,
-            trace_id >> 64,
-            trace_id & _LOW,
-            context.span_id,
-            span.start_time,
-            span.end_time,
-            getattr(code, "value", code),
-            scrub(description) if description else None,
-            attributes,
-            *deployment(span.resource),
-        )
+    service, environment = deployment(span.resource)
+    fields = (
+        _NAMES[make],
+        span.name,
+        trace_id >> 64,
+        trace_id & _LOW,
+        context.span_id,
+        span.start_time,
+        span.end_time,
+        0 if code is _UNSET else getattr(code, "value", code),  # an enumeration's value is a slow thing to ask for
+        scrub(description) if description else None,
+        attributes,
+        service,
+        environment,
     )
+    try:
+        return orjson.dumps(fields, _nothing)
+    except TypeError:
+        return _lenient(fields)
 
 
 def of_row(row: Row) -> bytes:
     """Give the payload of a row."""
     restaurant, booking = row.restaurant_id, row.booking_id
-    return _dump(
-        (
-            row.key.hex(),
-            row.time_us,
-            row.source,
-            row.event_type,
-            row.severity,
-            row.context,
-            None if restaurant is None else restaurant.hex,
-            None if booking is None else booking.hex,
-        )
+    fields = (
+        row.key.hex(),
+        row.time_us,
+        row.source,
+        row.event_type,
+        row.severity,
+        row.context,
+        None if restaurant is None else restaurant.hex,
+        None if booking is None else booking.hex,
     )
+    try:
+        return orjson.dumps(fields, _nothing)
+    except TypeError:
+        return _lenient(fields)
 
 
 def read(kind: int, payload: bytes) -> tuple[Make, Any]:
@@ -180,11 +187,9 @@ def _resource(service: str, environment: str) -> Resource:
     return Resource({semconv.SERVICE_NAME: service, semconv.DEPLOYMENT_ENVIRONMENT_NAME: environment})
 
 
-def _dump(fields: tuple[Any, ...]) -> bytes:
-    try:
-        return orjson.dumps(fields, _nothing)
-    except TypeError:  # a lone surrogate, an integer of 70 bits: orjson is strict, what makes the rows is not
-        return _LENIENT + json.dumps(fields, default=_nothing, skipkeys=True).encode()
+def _lenient(fields: tuple[Any, ...]) -> bytes:
+    """Say what orjson cannot: a lone surrogate, an integer of 70 bits. What makes the rows takes both."""
+    return _LENIENT + json.dumps(fields, default=_nothing, skipkeys=True).encode()
 
 
 def _load(payload: bytes) -> Any:

@@ -187,6 +187,8 @@ class Writing:
             hurried = self.stop_at is not None or self.waiting > 0
             pieces = self._backlog.portion(self._batch, own_only=hurried)
             if not pieces:
+                if hurried and self._backlog.own_waits:
+                    self._pause(PARKED_PAUSE_SECONDS)  # the disk does not give it now
                 break
             self.maker.feed(pieces)
             self._write_batch()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from observability_events import folder, segment
+from observability_events.ownership import Ownership
 from otel_auto_assign.settings import Settings
 
 OWNER = "17-0123abcd"
@@ -130,3 +131,36 @@ def test_quarantine_takes_the_whole_file(place: folder.Destination) -> None:
     folder.quarantine(bad)
     assert [path.read_bytes() for path in place.quarantined()] == [b"foreign"]
     assert folder.size(place.path) == before
+
+
+def test_an_empty_folder_goes_and_comes_again(place: folder.Destination) -> None:
+    """With nothing in it but its description it is removed; with anything else it stays as it was."""
+    letters = place.path / "dead-letters.sqlite3"
+    letters.touch()
+    folder.remove(place)
+    assert {path.name for path in place.path.iterdir()} == {folder.DESCRIPTION, letters.name}
+    letters.unlink()
+    folder.remove(place)
+    assert not place.path.exists()
+    folder.remove(place)
+
+
+def test_a_folder_that_is_removed_while_an_owner_comes(
+    place: folder.Destination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner makes it again, and has its lock in it."""
+    lock = folder.lock
+    removals = [folder.remove]
+
+    def removed_before(path: Path, owner: str) -> int | None:
+        if removals:
+            removals.pop()(place)
+        return lock(path, owner)
+
+    monkeypatch.setattr(folder, "lock", removed_before)
+    ownership = Ownership(Settings(dsn="host=db"), place)
+    ownership.take()
+    assert [owner.alive for owner in place.owners()] == [True]
+    ownership.remove()
+    ownership.release()
+    assert not place.path.exists()

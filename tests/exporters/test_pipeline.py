@@ -21,6 +21,7 @@ from packaging.version import Version
 from observability_events.pipeline import Pipeline
 from observability_events.postgres import PostgresWriter
 from observability_events.rows import all_rows_of, rows_of
+from observability_events.writing import Writing
 from otel_auto_assign import _guard, semconv
 from tests.exporters.support import add_parent, count, locked, read, row, settings, span, stopped_writers, until
 from tests.faults.proxy import Proxy
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from observability_events.rows import Row
     from observability_events.wire import EncodedRow
+    from otel_auto_assign.settings import Settings
 
 GRACE = 0.2
 
@@ -481,3 +483,64 @@ def test_a_span_that_comes_right_before_the_end_is_written(
     assert pipeline._thread is not None
     pipeline._thread.join(5)
     assert count(conn) == 1
+
+
+class Stuck(PostgresWriter):
+    """Hangs in each statement until it is let go, and fails then."""
+
+    def __init__(self, given: Settings) -> None:
+        super().__init__(given)
+        self.began, self.let_go = threading.Event(), threading.Event()
+
+    def insert(self, rows: Sequence[EncodedRow]) -> int:
+        """Hang."""
+        self.began.set()
+        self.let_go.wait(20)
+        raise ValueError
+
+
+def test_a_thread_that_was_taken_over_from_does_nothing_more(
+    pipelines: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
+) -> None:
+    """When it wakes up after the end what it had in hand is on disk, and it leaves without touching anything."""
+    made: list[Stuck] = []
+
+    def stuck(given: Settings) -> Stuck:
+        made.append(Stuck(given))
+        return made[0]
+
+    pipeline = pipelines("host=/no/such/folder", writer=stuck)
+    for _ in range(7):
+        pipeline.accept(rows_of, span())
+    assert made[0].began.wait(10)
+    pipeline.shutdown(0.1)
+    before = pipeline.accounts()
+    assert (before.handed_over, before.pending) == (7, 0)
+    caplog.clear()
+    made[0].let_go.set()
+    until(lambda: "otel-auto-assign-writer" not in {thread.name for thread in threading.enumerate()})
+    assert pipeline.accounts() == before
+    assert caplog.records == []
+
+
+@pytest.mark.usefixtures("events_table")
+@pytest.mark.parametrize("changes", [{}, {"spool_bytes": 0}, {"durability": "process"}, {"console": True}], ids=str)
+def test_a_thread_with_nothing_to_do_rests(
+    dsn: str, pipelines: Callable[..., Pipeline], changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks around once in a schedule delay and not more often, with a spool or without."""
+    rounds = []
+    work = Writing._round
+
+    def counted(self: Writing) -> None:
+        rounds.append(time.monotonic())
+        work(self)
+
+    monkeypatch.setattr(Writing, "_round", counted)
+    pipeline = pipelines(dsn, writer=None, schedule_delay=0.1, **changes)
+    pipeline.accept(rows_of, span())
+    assert pipeline.flush(5)
+    until(lambda: pipeline.accounts().committed == 1)
+    rounds.clear()
+    until(lambda: bool(rounds) and time.monotonic() - rounds[0] > 0.5)
+    assert len(rounds) <= 7

@@ -95,7 +95,7 @@ def test_an_idle_segment_is_let_go_when_all_of_it_is_settled(spools: Callable[..
     spool.tend(idle=True)
     assert on_disk(spool) == [0]
     spool.close()
-    assert [path.name for path in spool.ownership.destination.path.iterdir()] == [folder.DESCRIPTION]
+    assert not spool.ownership.destination.path.exists()
 
 
 def test_what_is_not_settled_stays(spools: Callable[..., Spool]) -> None:
@@ -308,3 +308,24 @@ def test_power_syncs(spools: Callable[..., Spool], monkeypatch: pytest.MonkeyPat
     synced.clear()
     assert spool.sync()
     assert synced == [".segment"]  # the current one; the sealed one is synced for good
+
+
+def test_a_segment_that_is_sealed_in_between_is_not_entered(spools: Callable[..., Spool]) -> None:
+    """Sealed after our look and before our number: the record is in the next one, and this one is not waited for."""
+    spool = spools()
+    ((sealed, _),) = append(spool)
+    numbers = sealed.numbers
+
+    class SealedBefore:
+        def __next__(self) -> int:
+            sealed.numbers = numbers
+            spool.seal()
+            return next(numbers)
+
+    sealed.numbers = SealedBefore()  # type: ignore[assignment] # a counter that something happens before
+    ((place, number),) = append(spool)
+    assert place is not sealed
+    assert number == 0
+    assert on_disk(spool) == [1, 1]
+    sealed.settle()
+    assert sealed.finished
