@@ -56,7 +56,8 @@ $(TEST_ON): test-on-%:
 	else \
 		echo "$*: $$found"; \
 		$(MAKE) --no-print-directory test \
-			VENV=.venvs/$* PYTHON="$$found" CONSTRAINTS=constraints/$(lastword $(subst -, ,$*)).txt; \
+			VENV=.venvs/$* PYTHON="$$found" CONSTRAINTS=constraints/$(lastword $(subst -, ,$*)).txt \
+			ARGS="$(or $(ARGS),--ignore=tests/faults --ignore=tests/soak --ignore=tests/validate)"; \
 	fi
 
 check: $(READY)
