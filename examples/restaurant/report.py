@@ -137,15 +137,14 @@ def print_comparison(console: Console, found: Comparison) -> None:
     console.print(
         "An illustration, and no more: one run each. Two windows differ by more than their flags, all of it happened "
         "on one day, and what differs between days, or would between two runs of the same, was never seen.",
-        soft_wrap=True,
     )
     for sentence in comparison_text.remarks(found):
         if not sentence.startswith(("Left out", "Outliers")):  # calls of the other phase, and what none would miss here
-            console.print(sentence, style="dim", markup=False, soft_wrap=True)
+            console.print(sentence, style="dim", markup=False)
     for finding in Finding:
         names = [one.claim.name for one in found.judgements if one.finding is finding]
         if names:
-            console.print(f"  {finding}: {', '.join(names)}", soft_wrap=True)
+            console.print(f"  {finding}: {', '.join(names)}")
 
 
 def print_queries(console: Console, queries: Sequence[Question]) -> None:

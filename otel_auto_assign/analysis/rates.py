@@ -98,6 +98,7 @@ def rate_difference(post: Sample, baseline: Sample, *, correlation: float = DEFA
     few = scarcity(("post side", after), ("baseline", before))
     shares = (float(post.values.mean()), float(baseline.values.mean())) if post.rows and baseline.rows else None
     lower, upper = _newcombe(shares, after, before, LEVEL)
+    lower, upper = max(-1.0, lower), min(1.0, upper)  # rounding may lead a hair beyond
     estimate = Estimate(
         value=None if shares is None else shares[0] - shares[1],
         lower=lower,
