@@ -19,7 +19,7 @@ from otel_auto_assign.analysis.arrays import Codes, Floats
 DEFAULT_CORRELATION: Final = 0.1
 """Within a day, where neither the data nor a baseline can tell. Days of the pilot had about this."""
 
-AUTOCORRELATION: Final = 0.8
+AUTOCORRELATION: Final = 0.82
 """Of one day with the next at a restaurant. Windows with 0.7 keep their promise under it; with 0.7 assumed they do not
 quite, because a short window hides part of how much its days differ."""
 
@@ -85,7 +85,14 @@ class Days:
             total=total,
         )
 
-    def variance(self, residuals: Floats, correlation: float = DEFAULT_CORRELATION) -> tuple[float, float]:
+    def within(self, residuals: Floats) -> Floats:
+        """The residuals less their day's mean."""
+        totals = np.bincount(self.codes, weights=residuals, minlength=len(self.strata))
+        return np.asarray(residuals - (totals / np.maximum(1, self.sizes))[self.codes], dtype=np.float64)
+
+    def variance(
+        self, residuals: Floats, correlation: float = DEFAULT_CORRELATION, *, effect: float = 1.0
+    ) -> tuple[float, float]:
         """The variance of the sum of ``residuals``, and its degrees of freedom; 0 of these where days cannot be told.
 
         Two moments, the squares of days' totals and of rows about their restaurant's mean, give the variance between
@@ -93,6 +100,11 @@ class Days:
         effects); degrees of freedom by Satterthwaite (1946), those between days being as many as independent days
         would say as much. A window of one week shows next to nothing of how weeks differ: the variance between days is
         at least that of ``correlation``, which weighs as much as one independent day.
+
+        Args:
+            residuals: One a row, of sum 0.
+            correlation: Within a day, as planned.
+            effect: The design effect of rows within their day, where bookings have several.
         """
         totals = np.bincount(self.codes, weights=residuals, minlength=len(self.strata))
         parts = self._restaurants
@@ -105,7 +117,7 @@ class Days:
         of_rows = float((residuals**2).sum()) - sum(own**2 / part.rows for part, own in zip(parts, sums, strict=True))
         days_between, days_within = (
             sum(part.between_squares for part in parts),
-            sum(part.within_squares for part in parts),
+            sum(part.within_squares for part in parts) * effect,
         )
         rows_between, rows_within = sum(part.between_rows for part in parts), rows - len(parts)
         told = days_between * rows_within - days_within * rows_between
@@ -116,7 +128,7 @@ class Days:
             correlation / (1 + independent) * of_rows / rows, (of_days * rows_within - days_within * of_rows) / told
         )
         within = max(0.0, (of_rows - between * rows_between) / rows_within)
-        from_days, from_rows = between * sum(part.total for part in parts), within * rows
+        from_days, from_rows = between * sum(part.total for part in parts), within * rows * effect
         uncertain = from_rows**2 / self.degrees + from_days**2 / independent
         variance = from_days + from_rows
         return variance, variance**2 / uncertain if uncertain > 0 else float(self.degrees)

@@ -83,6 +83,8 @@ class Cohorts:
         return self.post.get(measure, _NOTHING), self.baseline.get(measure, _NOTHING)
 
 
+ROUNDING: Final = 1e-9
+"""What arithmetic may add to a limit, as a part of the bound."""
 _NOTHING: Final = Sample.of([], bookings=[])
 _FLOORS: Final = frozenset({Bound.AT_LEAST, Bound.FALL_AT_MOST})
 """Bounds from below."""
@@ -149,7 +151,7 @@ def estimate(
         limit = threshold(claim, baseline) if frozen is None else frozen
         post, baseline = slower(post, limit), slower(baseline, limit)
     if claim.bound.relative:
-        return rate_difference(post, baseline, correlation=correlation)
+        return rate_difference(post, baseline, correlation=correlation, falls=claim.bound is Bound.FALL_AT_MOST)
     return rate(post, correlation=correlation, baseline=baseline if baseline.rows else None)
 
 
@@ -190,9 +192,12 @@ def within(claim: Claim, lower: float, upper: float) -> Finding:
     bound = -claim.value if claim.bound is Bound.FALL_AT_MOST else claim.value
     if claim.bound in _FLOORS:
         lower, upper, bound = -upper, -lower, -bound
-    if upper <= bound:
+    if claim.statistic in COUNTS and upper <= bound:
         return Finding.HELD
-    return Finding.BREACHED if lower > bound else Finding.UNDECIDED
+    near = abs(bound) * ROUNDING  # a limit that is the bound itself, as ties make it, decides nothing
+    if upper < bound - near:
+        return Finding.HELD
+    return Finding.BREACHED if lower > bound + near else Finding.UNDECIDED
 
 
 def _judged(claim: Claim, cohorts: Cohorts, good: Finding, bad: Finding) -> Judgement:

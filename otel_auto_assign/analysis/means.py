@@ -16,7 +16,7 @@ class _Side:
     def __init__(self, sample: Sample, *, alone: bool = False) -> None:
         self.mean = float(sample.values.mean()) if sample.rows else 0.0
         residuals = sample.values - self.mean
-        self.size = sample.size(residuals, alone=alone)
+        self.size = sample.size(residuals, alone=alone, days=True)
         variance = float((residuals**2).sum()) * self.size.effect / max(1, sample.rows) ** 2
         self.error = sqrt(variance) / self.mean if self.mean > 0 else inf
 
@@ -24,17 +24,20 @@ class _Side:
 def mean(sample: Sample) -> Estimate:
     """The mean of what is never negative, with limits on the log scale, on which they are nearer to symmetric.
 
+    The logarithm of a mean is too small on average, by half of its variance; the limits lie around what is not.
+
     Särndal, Swensson and Wretman, Model Assisted Survey Sampling (1992), 5.6 (the variance of a ratio) and 5.5 (the
     delta method).
     """
     side = _Side(sample, alone=True)
     few = scarcity(("post side", side.size))
     value = side.mean if sample.rows else None
+    middle = side.mean * exp(side.error**2 / 2) if side.error < inf else None
     estimate = Estimate(
         value=value,
-        lower=_around(value, side.error, side.size.degrees, LEVEL)[0],
-        upper=_around(value, side.error, side.size.degrees, LEVEL)[1],
-        interval=_around(value, side.error, side.size.degrees, TWO_SIDED),
+        lower=_around(middle, side.error, side.size.degrees, LEVEL)[0],
+        upper=_around(middle, side.error, side.size.degrees, LEVEL)[1],
+        interval=_around(middle, side.error, side.size.degrees, TWO_SIDED),
         post=side.size,
         shortage=few,
         obstacle="" if side.mean > 0 or few else "nothing was counted: a mean of 0 has no limits on the log scale",

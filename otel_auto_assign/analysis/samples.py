@@ -207,6 +207,12 @@ class Sample:
         """What a figure that stands alone gathers in: restaurant-days, or units where nobody said the days."""
         return self.by_unit if self.by_day is None else Clusters(self.by_day.codes, self.by_day.strata)
 
+    def _neighbours(self, days: Days) -> Clusters:
+        """Days two by two: units smaller than a day share it, and, days being alike, part of the next."""
+        pairs = days.numbers // 2
+        keys, codes = np.unique(days.strata * (int(pairs.max()) + 1) + pairs, return_inverse=True)
+        return Clusters(codes[days.codes], keys // (int(pairs.max()) + 1))
+
     def _clusters(self, codes: Codes) -> Clusters:
         strata = np.zeros(_distinct(codes), dtype=np.intp)
         strata[codes] = self.restaurants
@@ -222,7 +228,9 @@ class Sample:
         met = float(((self.occasions if alone else self.by_unit).sizes ** 2).sum()) / self.rows
         return 1 + max(0.0, met - 1) * correlation
 
-    def size(self, residuals: Floats, *, correlation: float | None = None, alone: bool = False) -> Size:
+    def size(
+        self, residuals: Floats, *, correlation: float | None = None, alone: bool = False, days: bool = False
+    ) -> Size:
         """How much the sample is worth for the figure whose ``residuals`` (of sum 0) are given.
 
         The design effect is that of the kind of cluster which leaves the fewest effective rows, and never below 1.
@@ -232,19 +240,33 @@ class Sample:
             correlation: Within units. Given, the effect is at least that of this one: for figures with so few events
                 that the data cannot tell.
             alone: The figure is not compared with another side's, so that its days are no one's but its own.
+            days: Units smaller than a day share it, and this figure's difference is another on other days.
         """
         spread = float((residuals**2).sum())
         likely = DEFAULT_CORRELATION if correlation is None else correlation
         planned = self._size(self.planned_effect(likely, alone=alone), inf)
         if spread <= 0:
             return planned
-        found = [self._size(clusters.variance(residuals) / spread, clusters.degrees) for clusters in self.levels]
+        levels = self.levels
+        if days and self.by_day is not None and len(self.by_day.strata) < len(self.by_unit.strata):
+            levels = (*levels, self._neighbours(self.by_day))
+        found = [self._size(clusters.variance(residuals) / spread, clusters.degrees) for clusters in levels]
         if correlation is not None:
             found.append(planned)
         if alone and self.by_day is not None:
-            variance, degrees = self.by_day.variance(residuals, likely)
+            variance, degrees = self.by_day.variance(
+                residuals, likely, effect=self._bookings_effect(residuals, self.by_day)
+            )
             found.append(self._size(variance / spread, degrees))
         return min(found, key=lambda size: size.effective)
+
+    def _bookings_effect(self, residuals: Floats, days: Days) -> float:
+        """The design effect of bookings within their days."""
+        within = days.within(residuals)
+        spread = float((within**2).sum())
+        if self.count_bookings == self.rows or spread <= 0:
+            return 1.0
+        return max(1.0, self._clusters(self.bookings).variance(within) / spread)
 
     def _size(self, effect: float, degrees: float) -> Size:
         return Size(self.rows, self.count_bookings, self.count_units, max(1.0, effect), degrees)

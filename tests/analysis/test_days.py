@@ -91,6 +91,24 @@ def test_a_figure_that_stands_alone_counts_its_days() -> None:
         assert mean(sample).post.effective == pytest.approx(known, rel=0.01)
 
 
+def test_bookings_with_several_runs_count_once_within_their_day() -> None:
+    """Four equal runs of each booking say what one does, of days as well."""
+    random = np.random.default_rng(3)
+    day = np.repeat(np.arange(28), ROWS_A_DAY)
+    values = random.normal(5, 1, len(day)) + random.normal(0, 1, 28)[day]
+    once = Sample.of(values, bookings=np.arange(len(day)), days=day)
+    again = Sample.of(np.repeat(values, 4), bookings=np.repeat(np.arange(len(day)), 4), days=np.repeat(day, 4))
+    assert mean(again).post.effective == pytest.approx(mean(once).post.effective, rel=0.15)
+
+
+def test_units_smaller_than_days_share_them() -> None:
+    """Bookings that were assigned one by one are no better than their days, two by two."""
+    sample = slow_weeks(unit="booking")
+    assert mean_ratio(sample, sample).post.degrees == 13
+    unknown = Sample.of(sample.values, bookings=sample.bookings, units=sample.units)
+    assert mean_ratio(unknown, unknown).post.degrees == 279
+
+
 def test_a_comparison_does_not() -> None:
     """Days that were switched at random are good and bad for both sides alike."""
     sample = slow_weeks(unit="day")

@@ -234,6 +234,17 @@ def test_the_order_of_rows_does_not_matter(post: Sample, baseline: Sample, wante
     )
 
 
+def test_a_limit_that_is_the_bound_itself_decides_nothing() -> None:
+    """Ties make limits equal to the true ratio: at its bound that is neither met nor missed. A count is enough."""
+    tied = plain([100.0] * 200)
+    at_bound = goal(MEDIAN, tied.replaced(tied.values * 0.7), tied)
+    assert at_bound.estimate.lower == at_bound.estimate.upper == pytest.approx(0.7)
+    assert at_bound.finding is Finding.UNDECIDED
+    assert goal(MEDIAN, tied.replaced(tied.values * 0.69), tied).finding is Finding.MET
+    assert goal(MEDIAN, tied.replaced(tied.values * 0.71), tied).finding is Finding.MISSED
+    assert goal(ENOUGH, events(60, 100)).finding is Finding.MET
+
+
 def test_limits_that_do_not_exist_are_endless() -> None:
     """They are never a number that could be taken for one."""
     estimate = goal(MEDIAN, plain([]), plain([])).estimate

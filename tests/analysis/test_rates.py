@@ -93,6 +93,21 @@ def test_the_difference_worked_out_with_an_effect() -> None:
     assert estimate.upper == pytest.approx(post - baseline + ((high - post) ** 2 + (baseline - low) ** 2) ** 0.5)
 
 
+@pytest.mark.parametrize("falls", [False, True])
+def test_bookings_allow_for_their_days_in_the_limit_that_is_to_be_kept(falls: bool) -> None:
+    """What a change does to a share differs from day to day; harm is seen without waiting for many of them."""
+    day = np.repeat(np.arange(14), 20)
+    values = (np.arange(280) % 20 < np.where(day % 4 < 2, 16, 6)).astype(float)
+    sides = [Sample.of(values, bookings=np.arange(280), days=days) for days in (day, None)]
+    with_days, without = (rate_difference(side, side, falls=falls) for side in sides)
+
+    kept, seen = ("lower", "upper") if falls else ("upper", "lower")
+    assert abs(getattr(with_days, kept)) > 1.5 * abs(getattr(without, kept))
+    assert getattr(with_days, seen) == pytest.approx(getattr(without, seen))
+    switched = Sample.of(values, bookings=np.arange(280), units=day, days=day)
+    assert abs(rate_difference(switched, switched).lower) > 1.5 * abs(without.lower)
+
+
 def test_none_slow_needs_120_runs_at_ten_a_day() -> None:
     """Fifty-nine would do if runs were independent; at a correlation of 0.1 within days it takes twelve days of ten."""
     assert rate(events(0, 59)).upper <= 0.05
