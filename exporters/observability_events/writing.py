@@ -79,6 +79,8 @@ class Writing:
         spool: Spool,
         on_refused: OnRefused,
         on_operation: Callable[[float], None],
+        *,
+        keeps_refused: bool,
     ) -> None:
         self.buffer: deque[Piece] = deque()
         self.ledger = Ledger()
@@ -98,10 +100,11 @@ class Writing:
         self._taken_over = False
         self.caught_up = False
         self._fullness = Complaint(_log, "the buffer has room again")
+        self._refusals = Refusals(self.ledger, on_refused, again=keeps_refused)
         self._delivery = Delivery(
             writer,
             self.ledger,
-            Refusals(self.ledger, on_refused),
+            self._refusals,
             on_operation=on_operation,
             circuit=self.circuit,
             away=self._away,
@@ -131,6 +134,8 @@ class Writing:
                         _guard.swallowed("the writer of rows", error)
                         self._pause(FAULT_PAUSE_SECONDS)
                 self._delivery.finish()
+                self._refusals.hasten()
+                self._refusals.tend()
                 self._settle()
             except _TakenOverError:
                 pass
@@ -215,6 +220,7 @@ class Writing:
             if moved:
                 self.maker.secure(self._keeper.secured)
                 self._delivery.secure(self._keeper.secured_row)
+                self._refusals.secure(self._keeper.secured_row)
             self._keep_house()
             left = until - time.monotonic()
             if left <= 0:
@@ -256,7 +262,11 @@ class Writing:
     # -- the disk ----------------------------------------------------------------------------------------------------
 
     def _keep_house(self) -> None:
-        """See to the folder: what is settled goes, what others have left is taken, and the status is written."""
+        """See to the folder: what is settled goes, what others have left is taken, and the status is written.
+
+        And before that to the rows that were refused and could not be kept.
+        """
+        self._refusals.tend()
         if not self._spool.usable:
             self._tell_caught_up()
             return
@@ -302,7 +312,7 @@ class Writing:
                 self.ledger.taken(len(pieces))
             made, rows = self.maker.release()
             rows += self._delivery.release()
-            lost = self._keeper.leave(made + pieces, rows)
+            lost = self._keeper.leave(self._refusals.release() + made + pieces, rows)
             self._backlog.release()
             lost += self._spool.leave()
             with self.ledger.lock:
