@@ -81,7 +81,7 @@ class Keeper:
                 row = row._replace(place=kept[0])
         return row
 
-    def leave(self, pieces: Iterable[Piece], rows: Iterable[EncodedRow]) -> int:
+    def leave(self, pieces: Iterable[Piece], rows: Iterable[EncodedRow | Refusal]) -> int:
         """Leave what was in hand to the next process; give how many pieces the disk has not taken."""
         lost = sum(not self._left(make, it, place) for make, it, place, _ in pieces)
         return lost + sum(not self._left(records.made_already, row.row, row.place) for row in rows)

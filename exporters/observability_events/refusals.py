@@ -2,10 +2,10 @@
 
 ::
 
-    refuse ──► kept: a dead letter
-       │
-       └─ cannot be kept now ──► held ──(tried again)──► kept
-                                  └─ the end ──► on disk, for the next process
+    refuse ──► held ── tend ──► kept: a dead letter
+                ▲       │
+                └───────┤ cannot be kept now
+                        └ the end ──► on disk, for the next process
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from observability_events import records
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from observability_events.accounts import Ledger
-    from observability_events.making import Piece
     from observability_events.place import Place
     from observability_events.rows import Row
 
@@ -81,24 +79,21 @@ class Refusals:
     ) -> None:
         self._ledger = ledger
         self._on_refused = on_refused
-        self._most = HELD_ROWS if again else 0
+        self._again = again
         self._clock = clock
         self._said: set[str] = set()
         self._held: deque[Refusal] = deque()
         self._again_at = 0.0
 
     def refuse(self, row: Row, place: Place | None, reason: str, sqlstate: str, text: str) -> None:
-        """Refuse a row that is in hand."""
+        """Refuse a row that is in hand, at once; what is done with it then, which may take its time, `tend` does."""
         kind = sqlstate or reason
         if kind not in self._said:
             self._said.add(kind)
             _log.warning("a row was refused for good: %s. Others like it are counted, not logged.", sqlstate or text)
-        self._held.append(Refusal(row, place, reason, sqlstate, text))
-        if len(self._held) == 1:
+        if not self._held:
             self.hasten()
-        self.tend()
-        if len(self._held) > self._most:
-            self._settle(self._held.pop(), kept=False)
+        self._held.append(Refusal(row, place, reason, sqlstate, text))
 
     @property
     def holds(self) -> bool:
@@ -111,32 +106,31 @@ class Refusals:
         return max(0.0, self._again_at - self._clock()) if self._held else math.inf
 
     def hasten(self) -> None:
-        """Try again at the next `tend`, not later."""
+        """Try at the next `tend`, not later."""
         self._again_at = 0.0
 
     def tend(self) -> None:
-        """Have what is held kept, if it is time to try again."""
+        """Have what is held kept, if it is time to; what is too much to be held is dropped."""
         while self._held and self._clock() >= self._again_at:
             refusal = self._held[0]  # it stays while it is tried: the end may come meanwhile, and take it
             kept = self._keep(refusal)
-            if kept is False:
+            if kept is False and self._again:
                 self._again_at = self._clock() + AGAIN_SECONDS
                 self._held.rotate(-1)  # what stands in its own way alone stands in no other's
             elif self._held and self._held[0] is refusal:
                 self._held.popleft()
                 self._settle(refusal, kept=kept is True)
+        while len(self._held) > HELD_ROWS:
+            self._settle(self._held.pop(), kept=False)
 
     def secure(self, secured: Callable[[Refusal], Refusal]) -> None:
         """Have every row that is held be on disk, too."""
         self._held = deque(secured(refusal) for refusal in self._held)
 
-    def release(self) -> list[Piece]:
-        """Give up every row that is held, as pieces that wait for the next process."""
-        pieces: list[Piece] = []
-        while self._held:
-            refusal = self._held.popleft()
-            pieces.append((records.made_already, refusal.row, refusal.place, 0))
-        return pieces
+    def release(self) -> list[Refusal]:
+        """Give up every row that is held."""
+        held, self._held = list(self._held), deque()
+        return held
 
     def _keep(self, refusal: Refusal) -> bool | None:
         """Give whether it is kept; None if it never will be."""

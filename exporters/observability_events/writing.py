@@ -206,9 +206,11 @@ class Writing:
         """Write what is in hand, however long the database is away."""
         while self._delivery.busy and not self._over():
             delay = self._delivery.step()
+            self._refusals.tend()
             if delay:
                 self._settle()
                 self._pause(delay)
+        self._refusals.tend()
         self._settle()
 
     def _pause(self, seconds: float) -> None:
@@ -262,11 +264,7 @@ class Writing:
     # -- the disk ----------------------------------------------------------------------------------------------------
 
     def _keep_house(self) -> None:
-        """See to the folder: what is settled goes, what others have left is taken, and the status is written.
-
-        And before that to the rows that were refused and could not be kept.
-        """
-        self._refusals.tend()
+        """See to the folder: what is settled goes, what others have left is taken, and the status is written."""
         if not self._spool.usable:
             self._tell_caught_up()
             return
@@ -312,7 +310,7 @@ class Writing:
                 self.ledger.taken(len(pieces))
             made, rows = self.maker.release()
             rows += self._delivery.release()
-            lost = self._keeper.leave(self._refusals.release() + made + pieces, rows)
+            lost = self._keeper.leave(made + pieces, [*rows, *self._refusals.release()])
             self._backlog.release()
             lost += self._spool.leave()
             with self.ledger.lock:

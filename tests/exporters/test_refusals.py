@@ -61,6 +61,7 @@ class Keeper:
             self.ledger.taken(len(rows))
         for each in rows:
             self.refusals.refuse(each, None, REFUSED, "23514", "no")
+        self.refusals.tend()
 
     @property
     def books(self) -> tuple[int, int, int]:
@@ -75,7 +76,6 @@ def test_what_cannot_be_kept_is_held_and_tried_again() -> None:
     keeper = Keeper()
     rows = [row() for _ in range(5)]
     keeper.refuse(*rows)
-    keeper.refusals.tend()
     assert (keeper.books, keeper.tried) == ((0, 5, 0), 1)
     assert keeper.refusals.rest_seconds == AGAIN_SECONDS
 
@@ -193,7 +193,7 @@ def test_at_the_end_it_is_left_to_the_next_process(
 def test_a_thread_that_is_stuck_in_the_file_is_taken_over_from(
     conn: Connection, dsn: str, letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The row that it has in hand is on disk when `shutdown` returns, however the attempt ends afterwards."""
+    """The rows that it has in hand are on disk when `shutdown` returns, however the attempt ends afterwards."""
     within, on = threading.Event(), threading.Event()
 
     def stuck(*_: object) -> bool:
@@ -203,16 +203,16 @@ def test_a_thread_that_is_stuck_in_the_file_is_taken_over_from(
 
     monkeypatch.setattr(DeadLetters, "add", stuck)
     pipeline = Pipeline(settings(dsn))
-    poison = give(pipeline, trigger="poison")
+    poison = {give(pipeline, trigger="poison") for _ in range(3)}
     give(pipeline)
     assert within.wait(10)
     pipeline.shutdown(0.1)
-    assert ids_on_disk() == {poison}
+    assert ids_on_disk() == poison
     on.set()
     assert pipeline._thread is not None
     pipeline._thread.join(10)
     accounts = pipeline.accounts()
     assert accounts.balanced
-    assert (accounts.committed, accounts.handed_over, accounts.pending) == (1, 1, 0)
-    assert ids_on_disk() == {poison}
+    assert (accounts.committed, accounts.handed_over, accounts.pending) == (1, 3, 0)
+    assert ids_on_disk() == poison
     assert count(conn) == 1
