@@ -18,6 +18,7 @@ from observability_events.pipeline import Pipeline
 from observability_events.refusals import AGAIN_SECONDS, REFUSED, Refusals
 from observability_events.rows import rows_of
 from tests.exporters.support import count, row, settings, span, until
+from tests.faults.proxy import Proxy
 from tests.faults.spool_folder import files, ids_on_disk
 from tests.postgres import Connection, create_events_table
 
@@ -140,17 +141,21 @@ def give(pipeline: Pipeline, **attributes: Any) -> object:
     return rows_of(given)[0].id
 
 
-def test_a_file_that_others_hold_costs_no_row(conn: Connection, dsn: str, letters: DeadLetters) -> None:
+def test_a_file_that_others_hold_costs_no_row(
+    conn: Connection, dsn: str, letters: DeadLetters, caplog: pytest.LogCaptureFixture
+) -> None:
     """Good rows are written meanwhile; the refused ones become dead letters when the file is free."""
     pipeline = Pipeline(settings(dsn))
     with held_by_another(letters.path):
         poison = [give(pipeline, trigger="poison") for _ in range(3)]
         good = [give(pipeline) for _ in range(20)]
-        until(lambda: count(conn) == 20)
+        until(lambda: "refused rows cannot be kept as dead letters: database is locked" in caplog.text)
+        good += [give(pipeline) for _ in range(20)]
+        until(lambda: count(conn) == 40)
         assert not pipeline.flush(0.1)
         accounts = pipeline.accounts()
         assert accounts.balanced
-        assert (accounts.committed, accounts.pending, accounts.dropped) == (20, 3, {})
+        assert (accounts.committed, accounts.pending, accounts.dropped) == (40, 3, {})
     assert pipeline.flush(10)
     assert {letter.id for letter in letters.letters()} >= set(poison)
     assert set(good).isdisjoint(letter.id for letter in letters.letters())
@@ -188,6 +193,23 @@ def test_at_the_end_it_is_left_to_the_next_process(
     assert following.accounts().dead_lettered == 1
     assert following.accounts().balanced
     assert files() == {FILE_NAME, "away"}
+
+
+@pytest.mark.usefixtures("letters")
+def test_with_the_database_away_it_is_on_disk(conn: Connection, dsn: str) -> None:
+    """As all that is in hand then, for the process may be killed."""
+    with Proxy(dsn) as proxy:
+        DeadLetters(destination(settings(proxy.dsn)).path).path.mkdir(parents=True)
+        pipeline = Pipeline(settings(proxy.dsn))
+        poison = give(pipeline, trigger="poison")
+        give(pipeline)
+        until(lambda: count(conn) == 1)
+        proxy.refuse()
+        proxy.cut()
+        others = {give(pipeline) for _ in range(3)}
+        until(lambda: ids_on_disk() == {poison, *others})
+        pipeline.shutdown(0.1)
+        assert pipeline.accounts().balanced
 
 
 def test_a_thread_that_is_stuck_in_the_file_is_taken_over_from(
