@@ -90,7 +90,7 @@ class Refusals:
         kind = sqlstate or reason
         if kind not in self._said:
             self._said.add(kind)
-            _log.warning("a row was refused for good: %s. Others like it are counted, not logged.", sqlstate or text)
+            _log.warning("a row was refused for good: %s. Others like it are counted, not logged.", text)
         if not self._held:
             self.hasten()
         self._held.append(Refusal(row, place, reason, sqlstate, text))
