@@ -220,7 +220,8 @@ class Settings:
         5.0,
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONNECT_TIMEOUT",
         unit="s",
-        doc="The longest that one attempt to connect may take.",
+        doc="The longest that one attempt to connect may take, for each address: a name with two, or a DSN with two "
+        "hosts, may take twice as long. In whole seconds, two at least. No time-out ends a resolver's silence.",
         check=_positive,
     )
     statement_timeout: float = _setting(
