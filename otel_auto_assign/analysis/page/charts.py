@@ -12,11 +12,17 @@ from typing import Final
 from otel_auto_assign.analysis.page.markup import Html, element, joined, short
 from otel_auto_assign.analysis.page.scales import Scale
 
-LEFT, RIGHT = 1.0, 98.0
-"""Where a horizontal axis begins and ends, in percents."""
+LEFT, RIGHT = 9.0, 98.0
+"""Where a horizontal axis begins and ends, in percents; the words of the vertical one stand before it."""
+FEWEST_COLUMNS: Final = 6
+"""Fewer would be so wide that they look like more."""
 TOP, BOTTOM = 18.0, 232.0
 """Where a vertical axis ends and begins, in pixels."""
 HEIGHT: Final = 256
+ACROSS: Final = 14.0
+"""So many percents of a phone's width a word on a horizontal axis takes."""
+DOWN: Final = 24.0
+"""So many pixels one on a vertical axis takes."""
 _EDGE: Final = 8.0
 """So near to an edge a word is set beside its place, not over it."""
 _BAR: Final = 40
@@ -155,11 +161,11 @@ def columns(series: Sequence[Series], keys: Sequence[int], words: Sequence[str],
     """
     most = max((one.values.get(key, 0.0) for one in series for key in keys), default=0.0) or 1.0
     tall = Scale(0, most, BOTTOM, TOP + 12)
-    slot = (RIGHT - LEFT) / len(keys)
+    slot = 100 / max(len(keys), FEWEST_COLUMNS)
     wide = slot * 0.78 / len(series)
     drawn = []
     for place, key in enumerate(keys):
-        left = LEFT + place * slot + slot * 0.11
+        left = place * slot + slot * 0.11
         for number, one in enumerate(series):
             y = tall(one.values.get(key, 0.0))
             drawn.append(
@@ -168,7 +174,7 @@ def columns(series: Sequence[Series], keys: Sequence[int], words: Sequence[str],
                     height=_px(BOTTOM - y), class_=f"fill {one.style}",
                 )
             )  # fmt: skip
-        middle, top = LEFT + (place + 0.5) * slot, min(tall(one.values.get(key, 0.0)) for one in series)
+        middle, top = (place + 0.5) * slot, min(tall(one.values.get(key, 0.0)) for one in series)
         drawn.append(
             element("text", values[place], x=_percent(middle), y=_px(top - 5), class_="value", text_anchor="middle")
         )

@@ -90,14 +90,15 @@ def _page(found: Comparison, remarks: Sequence[str], drawn: Sequence[Html], rows
 
 
 def _summary(goals: Sequence[Judgement], guardrails: Sequence[Judgement]) -> str:
-    """Count the findings; goals that are only shown are not counted."""
+    """Count the findings; a goal that does not decide is not among them."""
     parts = []
-    for noun, judged in (("goal", [one for one in goals if _decides(one)]), ("guardrail", guardrails)):
-        counts = Counter(one.finding for one in judged)
-        said = ", ".join(f"{count} {finding}" for finding in Finding if (count := counts[finding]))
-        if said:
-            parts.append(f"{len(judged)} {noun}{'s' * (len(judged) != 1)}: {said}")
-    return f"{'. '.join(parts)}."
+    for noun, judged in (("Goals", goals), ("Guardrails", guardrails)):
+        counts = Counter(one.finding for one in judged if _decides(one))
+        words = [f"{count} {finding}" for finding in Finding if (count := counts[finding])]
+        shown = sum(not _decides(one) for one in judged)
+        words += [f"{shown} only shown"] if shown else []
+        parts += [f"{noun}: {', '.join(words)}."] if words else []
+    return " ".join(parts)
 
 
 def _decides(one: Judgement) -> bool:
@@ -245,7 +246,7 @@ def _shift_chart(points: Sequence[Shifted]) -> Html:
     line = [(x(one.at), y(one.ratio)) for one in points if one.ratio is not None]
     sure = [place for place, one in zip(line, points, strict=True) if one.interval]
     unsure = [place for place, one in zip(line, points, strict=True) if not one.interval]
-    told = "; ".join(f"p{one.at * 100:g} {change_text(one.ratio)}" for one in points[::4] if one.ratio is not None)
+    told = "; ".join(f"p{one.at * 100:g} {change_text(one.ratio)}" for one in points[::5] if one.ratio is not None)
     return charts.frame(
         "shift",
         "The change of each quantile from the baseline to the post side, with its interval",
@@ -256,7 +257,7 @@ def _shift_chart(points: Sequence[Shifted]) -> Html:
         charts.curve(line, "b"),
         charts.dots(sure, "b", 3.0),
         charts.dots(unsure, "b hollow", 3.0),
-        charts.across([(x(at), f"p{at * 100:g}") for at in (0.05, 0.25, 0.5, 0.75, 0.95)]),
+        charts.across([(x(at), f"p{at * 100:g}") for at in (0.05, 0.3, 0.5, 0.7, 0.95)]),
     )
 
 
@@ -283,8 +284,9 @@ def _attempts(found: Comparison) -> Html:
         (word, *(f"{share_text(one.values[key])} ({counted[one.label][key]:,})" for one in series))
         for key, word in zip(keys, words, strict=True)
     ]
-    header = ("attempts", *(f"{name}, of {sample.rows:,} bookings" for name, _, sample in sides))
-    numbers = table("Attempts of bookings with at least one", header, rows, numbers=len(sides))
+    header = ("attempts", *(name for name, *_ in sides))
+    counts = " and ".join(f"{sample.rows:,} ({name})" for name, _, sample in sides)
+    numbers = table(f"Attempts of {counts} bookings", header, rows, numbers=len(sides))
     return section(
         title,
         said(f"As shares, because the sides differ in size. {means[:1].upper()}{means[1:]}."),

@@ -21,8 +21,9 @@ MOST_BUCKETS: Final = 30
 FEWEST_BUCKETS: Final = 3
 MANY_ATTEMPTS: Final = 12
 """Bookings with so many attempts, or more, are counted together."""
+ENOUGH_FOR_P50: Final = needed(0.5)
 ENOUGH_FOR_P95: Final = needed(0.95)
-"""With fewer rows a p95 has no upper limit, however they fall."""
+"""With fewer rows such a quantile has no upper limit, however they fall."""
 WIDTHS: Final = tuple(
     timedelta(seconds=seconds)
     for seconds in (

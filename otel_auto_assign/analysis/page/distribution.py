@@ -52,7 +52,7 @@ def distribution(
         title,
         told,
         charts.down([(y(share), f"{share:.0%}") for share in levels]),
-        charts.across([(x(mark), ms_text(mark)) for mark in log_marks(x)]),
+        charts.across([(x(mark), ms_text(mark)) for mark in log_marks(x, charts.ACROSS)]),
         *drawn,
         *(charts.upright(x(value), f"{word} {ms_text(value)}", row=row) for row, (word, value) in enumerate(marked)),
     )

@@ -13,7 +13,7 @@ from otel_auto_assign.analysis.page.markup import Html, element, short
 
 LARGEST: Final = 150_000
 """Bytes of a page, however much there is to show."""
-_ROWS: Final = (150, 40, 12, 4)
+_ROWS: Final = (100, 40, 12, 4)
 """So many rows a table has, or so many if the page would be larger."""
 
 
@@ -61,9 +61,9 @@ def section(title: str, *body: str) -> Html:
     return element("section", element("h2", title), *body)
 
 
-def pair(chart: str, table: str) -> Html:
-    """A chart, and its numbers beside it, or below where there is no room."""
-    return element("div", element("figure", chart), table, class_="pair")
+def pair(chart: str, table: str, *, wide: bool = False) -> Html:
+    """A chart, and its numbers beside it, or below where there is no room or the chart is ``wide``."""
+    return element("div", element("figure", chart), table, class_="pair wide" if wide else "pair")
 
 
 def said(text: str) -> Html:

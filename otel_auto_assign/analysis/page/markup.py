@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from html import escape
 from typing import Final
 
-_VOID: Final = frozenset({"meta", "link", "br"})
+_VOID: Final = frozenset({"meta", "link"})
 """Elements without an end."""
 
 
@@ -48,5 +49,15 @@ def short(text: str, longest: int) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
 
 
+def breakable(text: str) -> Html:
+    """Text whose long names may go on in the next line after what joins their parts.
+
+    >>> breakable("planner_duration")
+    'planner_<wbr>duration'
+    """
+    return Html("<wbr>".join(escape(part) for part in _JOINTS.split(text)))
+
+
+_JOINTS: Final = re.compile(r"(?<=[_.=])(?=\w)")
 _STEERING: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Categories of Unicode: controls, formats (the direction of writing), lone surrogates, separators of lines."""

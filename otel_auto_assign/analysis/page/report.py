@@ -129,10 +129,8 @@ def _durations(report: Report, curves: Curves) -> Html:
     if not whole.curve or whole.p is None:
         return section(title, said("There is no planner call with a duration in this window."))
     p50, p95 = whole.p
-    enough = whole.calls >= NEEDED["p95"]
-    marked = [("p50", p50), ("p95", p95)] if enough else [("p50", p50)]
-    told = f"Of {whole.calls:,} calls half took {ms_text(p50)} or less"
-    told += f", and 95 % took {ms_text(p95)} or less." if enough else "."
+    marked = [(name, value) for name, value in (("p50", p50), ("p95", p95)) if whole.calls >= NEEDED[name]]
+    told = "; ".join([f"{whole.calls:,} calls", *(f"{name} {ms_text(value)}" for name, value in marked)])
     chart = distribution(
         "durations",
         "The share of planner calls that took no longer than so long, on a logarithmic axis",
@@ -148,7 +146,10 @@ def _durations(report: Report, curves: Curves) -> Html:
         "Planner calls, cache hits left out", header, rows, numbers=2,
         doubt=lambda _, row, place: place == 1 and whole.calls < NEEDED.get(row[0], 0),
     )  # fmt: skip
-    few = [] if enough else [f"No p95 is drawn: it takes {NEEDED['p95']} calls, and there are {whole.calls}.", SMALL]
+    undrawn = " and no ".join(name for name in ("p50", "p95") if whole.calls < NEEDED[name])
+    few = (
+        [f"No {undrawn} is drawn: a p50 takes {NEEDED['p50']} calls, a p95 {NEEDED['p95']}.", SMALL] if undrawn else []
+    )
     return section(
         title,
         said("Each call that the planner itself answered: an answer from the cache takes no time and would hide it."),

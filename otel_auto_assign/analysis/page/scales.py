@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil, floor, log10
@@ -10,8 +10,6 @@ from typing import Final
 
 MOST_DECADES: Final = 8
 """A longer axis says less: what is smaller lies at its beginning."""
-MOST_MARKS: Final = 6
-"""More words than that do not fit beside each other on a phone."""
 SHORTEST: Final = 0.001
 """No clock of ours tells less, in milliseconds."""
 
@@ -49,19 +47,24 @@ def log_scale(values: Iterable[float], start: float, end: float, *, least: float
     return Scale(low, high, start, end, logarithmic=True) if high > low else Scale(low / 2, high * 2, start, end, True)
 
 
-def log_marks(scale: Scale) -> list[float]:
-    """Round values on a logarithmic axis: powers of ten, and on short axes what lies between them.
+def log_marks(scale: Scale, apart: float) -> list[float]:
+    """Round values on a logarithmic axis: powers of ten, and what lies between them where there is room.
 
-    >>> log_marks(Scale(30, 40_000, 0, 1, True)), log_marks(Scale(30, 150, 0, 1, True))
-    ([100.0, 1000.0, 10000.0], [50.0, 100.0])
+    Args:
+        scale: The axis.
+        apart: So far from each other they must be on the page, for their words to stand side by side.
+
+    >>> log_marks(Scale(30, 40_000, 0, 100, True), 20), log_marks(Scale(30, 250, 0, 100, True), 20)
+    ([100.0, 1000.0, 10000.0], [50.0, 100.0, 200.0])
     """
     powers = range(floor(log10(scale.low)), ceil(log10(scale.high)) + 1)
-    for steps in ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)):
-        marks = [step * 10.0**power for power in powers for step in steps]
-        inside = [mark for mark in marks if scale.low <= mark * (1 + 1e-9) and mark <= scale.high * (1 + 1e-9)]
-        if len(inside) > 1:
-            break
-    return inside[:: ceil(len(inside) / MOST_MARKS)] if inside else []
+    kept: list[float] = []
+    for step in _STEPS:
+        for mark in (step * 10.0**power for power in powers):
+            inside = scale.low <= mark * (1 + 1e-9) and mark <= scale.high * (1 + 1e-9)
+            if inside and all(abs(scale(mark) - scale(other)) >= apart for other in kept):
+                kept.append(mark)
+    return sorted(kept)
 
 
 def ms_text(value: float) -> str:
@@ -99,11 +102,7 @@ def moment_text(moment: datetime, step_seconds: float) -> str:
     return f"{told.day} {told:%b %H:%M}" if step_seconds >= _MINUTE else f"{told:%H:%M:%S}"
 
 
-def spread_out(places: Sequence[float], most: int = 4) -> list[int]:
-    """Which of many marks get a word: the first, the last, and some between."""
-    last = len(places) - 1
-    return sorted({round(last * step / (most - 1)) for step in range(most)}) if last >= 0 else []
-
-
+_STEPS: Final = (1.0, 2.0, 5.0, 3.0, 1.5)
+"""What a power of ten is multiplied by for a mark; the first are preferred."""
 _DAY: Final = 86_400.0
 _MINUTE: Final = 60.0

@@ -13,8 +13,8 @@ from otel_auto_assign.analysis.page.curves import SHARES
 from otel_auto_assign.analysis.quantiles import needed, quantile, quantile_ratio
 from otel_auto_assign.analysis.samples import Sample
 
-AT: Final = tuple(step / 20 for step in range(1, 20))
-"""The quantiles that are compared: from 5 % to 95 %."""
+AT: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+"""The quantiles that are compared."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from otel_auto_assign.analysis.page.markup import Html, element, joined, short
+from otel_auto_assign.analysis.page.markup import Html, breakable, element, joined, short
 from otel_auto_assign.analysis.report_text import Grid
 
-LONGEST_CELL: Final = 160
+LONGEST_CELL: Final = 120
 WEAK: Final = "†"
 """Beside a value that its sample is too small for."""
 
@@ -43,9 +43,9 @@ def table(
     head = element("tr", *(element("th", text, scope="col", class_=style(at)) for at, text in enumerate(header)))
     body = []
     for row in rows[:most]:
-        cells = [element("th", short(row[0], LONGEST_CELL), scope="row")]
+        cells = [element("th", breakable(short(row[0], LONGEST_CELL)), scope="row")]
         for place, text in enumerate(row[1:], 1):
-            shown: str = short(text, LONGEST_CELL)
+            shown: str = short(text, LONGEST_CELL) if place >= names else breakable(short(text, LONGEST_CELL))
             if doubt(header, row, place):
                 shown = element("span", f"{shown} {WEAK}", class_="weak")
             cells.append(element("td", shown, class_=style(place)))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from otel_auto_assign.analysis.page import charts
-from otel_auto_assign.analysis.page.curves import ENOUGH_FOR_P95, Bucket, Change, Curves
+from otel_auto_assign.analysis.page.curves import ENOUGH_FOR_P50, ENOUGH_FOR_P95, Bucket, Change, Curves
 from otel_auto_assign.analysis.page.distribution import legend
 from otel_auto_assign.analysis.page.document import pair, said, section
 from otel_auto_assign.analysis.page.markup import Html
@@ -29,28 +29,33 @@ def timeline(curves: Curves, window: Window) -> Html:
     if not buckets:
         return section(title, said("There is no planner call with a duration in this window."))
     carrying = [bucket for bucket in buckets if bucket.calls >= ENOUGH_FOR_P95]
+    drawable = [bucket for bucket in buckets if bucket.calls >= ENOUGH_FOR_P50]
     span = _span(curves.width)
-    told = f"p50 of {len(buckets)} stretches of {span}, and p95 of {len(carrying)} of them; the table has the numbers."
-    chart = charts.frame(
-        "timeline", f"{title}: p50 and p95, cache hits left out", told, *_drawn(curves, window, buckets)
-    )
     rows = [_row(bucket, curves.width) for bucket in curves.buckets]
     header = ("from (UTC)", "calls", "p50", "p95", *(f"{name} on" for name in FLAGS.values()))
     numbers = table(f"Each {span}: planner calls, cache hits left out", header, rows, numbers=5)
+    remarks = notes(_remarks(curves, buckets, carrying))
+    if not drawable:
+        return section(title, said(f"Nothing is drawn: a p50 takes {ENOUGH_FOR_P50} calls."), numbers, remarks)
+    told = f"p50 of {len(drawable)} stretches of {span}, and p95 of {len(carrying)} of them; the table has the numbers."
+    chart = charts.frame(
+        "timeline", f"{title}: p50 and p95, cache hits left out", told, *_drawn(curves, window, drawable)
+    )
     lines = [("path b", "p95"), ("path b thin", "p50")] if carrying else [("path b thin", "p50")]
     return section(
         title,
         said("Without cache hits. How steady the planner is, and whether it changed when the flags did."),
         legend(*lines),
-        pair(chart, numbers),
-        notes(_remarks(curves, buckets, carrying)),
+        pair(chart, numbers, wide=True),
+        remarks,
     )
 
 
 def _drawn(curves: Curves, window: Window, buckets: Sequence[Bucket]) -> list[Html]:
+    changes = curves.changes if len(curves.changes) <= MOST_CHANGES else []
     x = Scale(window.start.timestamp(), window.end.timestamp(), charts.LEFT, charts.RIGHT)
     values = [(bucket.p or [0.0, 0.0])[: 2 if bucket.calls >= ENOUGH_FOR_P95 else 1] for bucket in buckets]
-    y = log_scale((value for both in values for value in both), charts.BOTTOM - 14, charts.TOP + 40)
+    y = log_scale((value for both in values for value in both), charts.BOTTOM - 14, charts.TOP + 8 + 12 * len(changes))
 
     def place(bucket: Bucket) -> float:
         middle = (bucket.start or window.start) + curves.width / 2
@@ -58,8 +63,7 @@ def _drawn(curves: Curves, window: Window, buckets: Sequence[Bucket]) -> list[Ht
 
     halves = (window.start, window.start + window.length / 2, window.end)
     words = [(x(at.timestamp()), moment_text(at, window.length.total_seconds() / 4)) for at in halves]
-    drawn = [charts.down([(y(mark), ms_text(mark)) for mark in log_marks(y)]), charts.across(words)]
-    changes = curves.changes if len(curves.changes) <= MOST_CHANGES else []
+    drawn = [charts.down([(y(mark), ms_text(mark)) for mark in log_marks(y, charts.DOWN)]), charts.across(words)]
     drawn += [charts.upright(x(change.at.timestamp()), _words(change), row=row) for row, change in enumerate(changes)]
     for which, line, dot in ((0, "b thin", "b hollow"), (1, "b", "b")):
         points = [
@@ -92,7 +96,7 @@ def _row(bucket: Bucket, width: timedelta) -> tuple[str, ...]:
     return (
         moment_text(bucket.start, width.total_seconds()) if bucket.start else NOTHING,
         f"{bucket.calls:,}",
-        p50,
+        p50 if bucket.calls >= ENOUGH_FOR_P50 else NOTHING,
         p95 if bucket.calls >= ENOUGH_FOR_P95 else NOTHING,
         *(NOTHING if share is None else share_text(share) for share in flags),
     )
