@@ -206,7 +206,8 @@ def _shift(found: Comparison) -> list[Html]:
         rows,
         numbers=4,
     )
-    said_below.append("Each interval is 95 % by itself; the band as a whole is less sure than any one place in it.")
+    if any(point.interval for point in drawn):
+        said_below.append("Each interval is 95 % by itself; the band as a whole is less sure than any one place in it.")
     lines = [("b", "change of the quantile"), ("fill band", "its 95 % interval")]
     return [
         section(

@@ -109,8 +109,9 @@ def _tiles(report: Report) -> Html:
     for label, metric, dimension, noun in _TILES:
         figure = found[metric, dimension]
         value, under = _text(figure), f"of {figure.sample_size:,} {noun}"
-        if "_p95_" in metric and figure.sample_size < NEEDED["p95"]:
-            value, under = report_text.NOTHING, f"{figure.sample_size:,} {noun}; a p95 needs {NEEDED['p95']}"
+        wanted = next((count for name, count in NEEDED.items() if f"_{name}_" in metric), 0)
+        if 0 < figure.sample_size < wanted:
+            value, under = report_text.NOTHING, f"{figure.sample_size:,} {noun}, and it takes {wanted}"
         made.append(
             element("div", element("dt", label), element("dd", value, class_="big"), element("dd", under, class_="few"))
         )

@@ -125,8 +125,10 @@ def _remarks(curves: Curves, buckets: Sequence[Bucket], carrying: Sequence[Bucke
             "`otel-auto-assign compare` to say."
         )
     elif changes:
-        listed = "; ".join(f"{_words(change)} from {moment_text(change.at, 60)} UTC" for change in changes)
-        said.append(f"Most calls were with {listed}, to within one {_span(curves.width)}.")
+        listed = "; ".join(
+            f"{_words(change)} from {moment_text(change.at, curves.width.total_seconds())} UTC" for change in changes
+        )
+        said.append(f"Most calls were with {listed}, to within {_span(curves.width, one='one ')}.")
     elif not unknown:
         said.append("The flags of most calls did not change in this window.")
     if any(0 < share < 1 for bucket in curves.buckets for flag in FLAGS if (share := bucket.flag(flag)) is not None):
@@ -138,7 +140,7 @@ def _words(change: Change) -> str:
     return f"{FLAGS[change.flag]} {'on' if change.on else 'off'}"
 
 
-def _span(width: timedelta) -> str:
+def _span(width: timedelta, one: str = "") -> str:
     seconds = int(width.total_seconds())
     noun, size = next((noun, size) for noun, size in _UNITS if seconds % size == 0)
-    return noun if seconds == size else f"{seconds // size} {noun}s"
+    return f"{one}{noun}" if seconds == size else f"{seconds // size} {noun}s"
