@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 PROGRAM = "chromium"
+START = """
+import fcntl, os, sys
+for pipe, wanted in [(fcntl.fcntl(int(one), fcntl.F_DUPFD, 10), wanted) for one, wanted in zip(sys.argv[1:3], (3, 4))]:
+    os.dup2(pipe, wanted)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+"""The browser reads from descriptor 3 and writes to 4, whatever the pipes are here."""
 QUIET = (
     "--headless=new", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-dev-shm-usage",
@@ -34,7 +42,7 @@ class Browser:
         rootless = () if os.geteuid() else ("--no-sandbox",)  # it has no sandbox for root
         command = [PROGRAM, *QUIET, *rootless, f"--user-data-dir={self._folder}", "--remote-debugging-pipe"]
         self._process = subprocess.Popen(
-            ["timeout", "300", "sh", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "sh", *command],
+            ["timeout", "300", sys.executable, "-c", START, str(to_read), str(to_write), *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -23,11 +23,10 @@ ACROSS: Final = 14.0
 """So many percents of a phone's width a word on a horizontal axis takes."""
 DOWN: Final = 24.0
 """So many pixels one on a vertical axis takes."""
-_EDGE: Final = 8.0
-"""So near to an edge a word is set beside its place, not over it."""
 _BAR: Final = 40
 """The height of a bar and the words above it."""
 LONGEST_LABEL: Final = 38
+LONGEST_TOLD: Final = 400
 
 Points = Sequence[tuple[float, float]]
 
@@ -54,7 +53,7 @@ def frame(name: str, title: str, told: str, *body: str, height: int = HEIGHT) ->
     return element(
         "svg",
         element("title", title, id=f"{name}-title"),
-        element("desc", told, id=f"{name}-told"),
+        element("desc", short(told, LONGEST_TOLD), id=f"{name}-told"),
         *body,
         class_="chart",
         role="img",
@@ -64,12 +63,20 @@ def frame(name: str, title: str, told: str, *body: str, height: int = HEIGHT) ->
     )
 
 
-def across(marks: Iterable[tuple[float, str]], bottom: float = BOTTOM) -> Html:
-    """A horizontal axis: a line, and words under it."""
-    words = [
-        element("text", text, x=_percent(x), y=bottom + 17, class_="mark", text_anchor=_anchor(x)) for x, text in marks
-    ]
-    return joined(element("line", x1=0, x2="100%", y1=bottom, y2=bottom, class_="axis"), *words)
+def across(marks: Sequence[tuple[float, str]], *, spread: bool = False) -> Html:
+    """A horizontal axis: a line, and words under it.
+
+    Args:
+        marks: Places and words.
+        spread: The first word begins at its place and the last one ends there, for they stand at the ends.
+    """
+    words = []
+    for number, (x, text) in enumerate(marks):
+        anchor = "middle"
+        if spread and number in {0, len(marks) - 1}:
+            anchor = "end" if number else "start"
+        words.append(element("text", text, x=_percent(x), y=BOTTOM + 17, class_="mark", text_anchor=anchor))
+    return joined(element("line", x1=0, x2="100%", y1=BOTTOM, y2=BOTTOM, class_="axis"), *words)
 
 
 def down(marks: Iterable[tuple[float, str]]) -> Html:
@@ -190,10 +197,6 @@ def _stretched(d: str, style: str, height: int) -> Html:
         "svg", drawn, width="100%", height=height, viewBox=f"0 0 1000 {height}", preserveAspectRatio="none",
         class_="stretched",
     )  # fmt: skip
-
-
-def _anchor(x: float) -> str:
-    return "start" if x < _EDGE else "end" if x > 100 - _EDGE else "middle"
 
 
 def _percent(x: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from html import escape
 from typing import Final
 
@@ -39,12 +38,12 @@ def joined(*children: str) -> Html:
 
 
 def short(text: str, longest: int) -> str:
-    r"""One line of text from the data: without characters that steer, and cut at ``longest``.
+    r"""One line of text from the data: without what is not seen, or turns the writing round, and cut.
 
     >>> short("No capacity at\n7 pm", 12)
     'No capacity…'
     """
-    line = "".join(" " if unicodedata.category(one) in _STEERING else one for one in text[: 4 * longest])
+    line = "".join(one if one.isprintable() else " " for one in text[: 4 * longest])
     line = " ".join(line.split())
     return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
 
@@ -59,5 +58,3 @@ def breakable(text: str) -> Html:
 
 
 _JOINTS: Final = re.compile(r"(?<=[_.=])(?=\w)")
-_STEERING: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Categories of Unicode: controls, formats (the direction of writing), lone surrogates, separators of lines."""

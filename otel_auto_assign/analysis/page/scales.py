@@ -52,17 +52,22 @@ def log_marks(scale: Scale, apart: float) -> list[float]:
 
     Args:
         scale: The axis.
-        apart: So far from each other they must be on the page, for their words to stand side by side.
+        apart: So far from each other they must be on the page, for their words to stand side by side; half as far from
+            the end.
 
     >>> log_marks(Scale(30, 40_000, 0, 100, True), 20), log_marks(Scale(30, 250, 0, 100, True), 20)
-    ([100.0, 1000.0, 10000.0], [50.0, 100.0, 200.0])
+    ([100.0, 1000.0, 10000.0], [30.0, 50.0, 100.0, 200.0])
     """
     powers = range(floor(log10(scale.low)), ceil(log10(scale.high)) + 1)
     kept: list[float] = []
     for step in _STEPS:
         for mark in (step * 10.0**power for power in powers):
             inside = scale.low <= mark * (1 + 1e-9) and mark <= scale.high * (1 + 1e-9)
-            if inside and all(abs(scale(mark) - scale(other)) >= apart for other in kept):
+            if (
+                inside
+                and abs(scale.end - scale(mark)) >= apart / 2
+                and all(abs(scale(mark) - scale(other)) >= apart for other in kept)
+            ):
                 kept.append(mark)
     return sorted(kept)
 

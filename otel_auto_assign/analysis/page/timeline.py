@@ -63,7 +63,10 @@ def _drawn(curves: Curves, window: Window, buckets: Sequence[Bucket]) -> list[Ht
 
     halves = (window.start, window.start + window.length / 2, window.end)
     words = [(x(at.timestamp()), moment_text(at, window.length.total_seconds() / 4)) for at in halves]
-    drawn = [charts.down([(y(mark), ms_text(mark)) for mark in log_marks(y, charts.DOWN)]), charts.across(words)]
+    drawn = [
+        charts.down([(y(mark), ms_text(mark)) for mark in log_marks(y, charts.DOWN)]),
+        charts.across(words, spread=True),
+    ]
     drawn += [charts.upright(x(change.at.timestamp()), _words(change), row=row) for row, change in enumerate(changes)]
     for which, line, dot in ((0, "b thin", "b hollow"), (1, "b", "b")):
         points = [
