@@ -24,6 +24,15 @@ def name_of(function: Any) -> str:
     return name if isinstance(name, str) else type(function).__qualname__
 
 
+def full_name_of(function: Any) -> str:
+    """Give a callable's name with its module's, as OpenTelemetry wants ``code.function.name``."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    named = function if isinstance(getattr(function, "__qualname__", None), str) else type(function)
+    module = getattr(named, "__module__", None)
+    return f"{module}.{name_of(function)}" if isinstance(module, str) else name_of(function)
+
+
 class TracedCallable(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 is not generic
     """A decorated callable."""
 

@@ -81,7 +81,10 @@ def begin_attempt(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     place = place_in(context)
     run = run_around(place, spec, args, kwargs)
     start_ns = run.clock.now()
-    span = start_span(semconv.SPAN_ATTEMPT, context, start_attributes(run, spec, args, kwargs), start_ns)
+    attributes = start_attributes(run, spec, args, kwargs)
+    if spec.function is not None:
+        attributes = {**attributes, semconv.FUNCTION_NAME: spec.function}
+    span = start_span(semconv.SPAN_ATTEMPT, context, attributes, start_ns)
     attempt: Attempt | None = None
     if isinstance(run, JobRun) and run.recording:
         attempt = Attempt(span, start_ns, implicit=False, outer=place.attempt)
@@ -138,6 +141,8 @@ class _AskingScope(Scope):
 
     def _attributes(self, child: Child, outcome: Outcome, *, late: bool) -> Attributes:
         attributes: Attributes = {semconv.SUCCESS: child.success, semconv.REASON_CODE: child.code}
+        if self.spec.function is not None:  # at the end: at the start the run's children share what they carry
+            attributes[semconv.FUNCTION_NAME] = self.spec.function
         if child.reason is not None:
             attributes[semconv.REASON] = child.reason
         if late:

@@ -63,6 +63,8 @@ class Spec(NamedTuple):
     """The decorated function's, for log lines."""
     read: ReadArguments
     """Finds what a call's arguments say; asked only where the run around the call does not know it."""
+    function: str | None = None
+    """The decorated function's with its module's, for the span; a block has none."""
     extractor: Extractor | None = None
     max_attempts: int | None = None
     timeout_s: float | None = None
@@ -196,6 +198,7 @@ def begin_job(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JobS
     given = spec.read(args, kwargs)
     common = common_attributes(semconv.FLOW_JOB, given)
     at_start = dict(common)
+    put(at_start, semconv.FUNCTION_NAME, spec.function)
     put(at_start, semconv.BOOKING_STATUS, said(given.status))
     put(at_start, semconv.INLINE_ATTEMPT_ID, values.safe_id(given.attempt_id))
     parent, links = _origin_of_job(context, given.carrier, at_start)
@@ -245,7 +248,9 @@ def begin_inline(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> I
     clock = Clock()
     given = spec.read(args, kwargs)
     common = common_attributes(semconv.FLOW_INLINE, given)
-    span = start_span(semconv.SPAN_INLINE, context, common, clock.start_ns)
+    at_start = dict(common)
+    put(at_start, semconv.FUNCTION_NAME, spec.function)
+    span = start_span(semconv.SPAN_INLINE, context, at_start, clock.start_ns)
     timeout_s = runtime.settings.inline_timeout if spec.timeout_s is None else spec.timeout_s
     run = InlineRun(span, clock, common, values.safe_id(given.attempt_id), timeout_s, measured=runtime.metrics.on)
     if span.is_recording():

@@ -95,6 +95,8 @@ def _attributes(spec: Spec, *, late: bool) -> Attributes:
         semconv.STAGE_NAME: values.scrub(spec.name, values.TEXT_LIMIT),
         semconv.STAGE_THRESHOLD_MS: _threshold_s(spec) * 1e3,
     }
+    if spec.function is not None:
+        attributes[semconv.FUNCTION_NAME] = spec.function
     if late:
         attributes[semconv.LATE] = True
     return attributes

@@ -10,8 +10,9 @@ from threading import RLock, get_ident
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
+from otel_auto_assign import values
 from otel_auto_assign._arguments import argument_reader
-from otel_auto_assign._callables import name_of
+from otel_auto_assign._callables import full_name_of, name_of
 from otel_auto_assign._calls import Begin, CallScope, begin_safely
 from otel_auto_assign._runtime import runtime
 from otel_auto_assign._scopes import Given, Spec
@@ -85,7 +86,7 @@ class Traced(Generic[H]):
             return cast("F", descriptor)
         check_supported(function, role.decorator)
         read = argument_reader(cast("Callable[..., Any]", function), self._given, inline=role.inline)
-        spec = Spec(self._name or name_of(function), read, **self._options)
+        spec = Spec(self._name or name_of(function), read, values.safe_text(full_name_of(function)), **self._options)
         return cast("F", wrap(function, role.begin, spec, self, answers=role.answers))
 
     def __reduce__(self) -> tuple[Any, ...]:

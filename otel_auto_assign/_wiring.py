@@ -19,19 +19,22 @@ NEEDS: Final = "otel-auto-assign[postgres]"
 
 
 def wire(provider: trace.TracerProvider, settings: Settings) -> bool:
-    """Put our processor before those of ``provider``, once; give whether there is nothing left to do.
+    """Put our processors before those of ``provider``, once; give whether there is nothing left to do.
 
     Not yet, while ``provider`` is the API's stand-in for one that the application will set. It raises nothing.
     """
     if isinstance(provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)):
         return False
     try:
-        from observability_events.processor import ObservabilityEventsProcessor
+        from observability_events.processor import LogEventsProcessor, ObservabilityEventsProcessor
     except ModuleNotFoundError as missing:
         _log.warning("no rows are written: %s is missing (pip install '%s')", missing.name, NEEDS)
         return True
     try:
-        _put_first(provider, ObservabilityEventsProcessor, settings)
+        if settings.log_events:
+            _put_first(provider, LogEventsProcessor, settings)
+        if settings.dsn or settings.console:
+            _put_first(provider, ObservabilityEventsProcessor, settings)
     except Exception as error:
         swallowed("adding the processor of rows", error)
     return True

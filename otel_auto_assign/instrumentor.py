@@ -205,7 +205,7 @@ def _has_section(path: Path) -> bool:
 def _wire_rows(provider: trace.TracerProvider | None) -> None:
     """Lay the way to the rows, now or before the first span of ours."""
     settings: Settings = runtime.settings
-    if not (settings.dsn or settings.console):
+    if not (settings.dsn or settings.console or settings.log_events):
         return
     if not wire(trace.get_tracer_provider() if provider is None else provider, settings):
         runtime.spans.when_found(lambda: wire(trace.get_tracer_provider(), settings))

@@ -35,6 +35,7 @@ FLAG_RETRY_POLICY_V2: Final = "auto_assign.flags.retry_policy_v2"
 FLAG_PLANNER_CACHE: Final = "auto_assign.flags.planner_cache"
 FLAG_SOURCE: Final = "auto_assign.flags.source"
 ERROR_TYPE: Final = "error.type"  # OpenTelemetry's own
+FUNCTION_NAME: Final = "code.function.name"  # OpenTelemetry's own; on spans of functions, not of blocks
 
 # -- children of a run --------------------------------------------------------------------------------------------
 

@@ -142,6 +142,11 @@ class Settings:
         doc="Rows are printed to the standard output as JSON lines, and not written. "
         "`OTEL_TRACES_EXPORTER=observability_events` does so without a DSN, too.",
     )
+    log_events: bool = _setting(
+        False,
+        "OTEL_AUTO_ASSIGN_LOG_EVENTS",
+        doc="`opentelemetry-instrument` emits the rows' twins, too: OpenTelemetry log events of the same names.",
+    )
     table: str = _setting(
         "observability_events",
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_TABLE",

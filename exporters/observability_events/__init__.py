@@ -8,7 +8,7 @@ try:
     from observability_events.explanation import Explanation, explain
     from observability_events.exporter import ObservabilityEventsExporter
     from observability_events.pipeline import Pipeline
-    from observability_events.processor import ObservabilityEventsProcessor
+    from observability_events.processor import LogEventsProcessor, ObservabilityEventsProcessor
     from observability_events.sampler import AlwaysSampleAutoAssign, AutoAssignSampler
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
@@ -20,6 +20,7 @@ __all__ = [
     "AlwaysSampleAutoAssign",
     "AutoAssignSampler",
     "Explanation",
+    "LogEventsProcessor",
     "ObservabilityEventsExporter",
     "ObservabilityEventsProcessor",
     "Pipeline",

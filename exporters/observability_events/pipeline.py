@@ -74,6 +74,7 @@ class Pipeline:
             that is done in the destination's dead letters.
         meter_provider: Gets the metrics of the pipeline itself; by default the global one.
         destination: The spool's folder that rows go to and come from; by default that of the DSN and the table.
+        into_a_database: Whether the writer needs a DSN, and what it cannot write now may wait on disk.
 
     Without a usable DSN it says so once in the log and drops what it is given, unless it is to print it.
     """
@@ -86,6 +87,7 @@ class Pipeline:
         on_refused: OnRefused | None = None,
         meter_provider: MeterProvider | None = None,
         destination: Destination | None = None,
+        into_a_database: bool = True,
     ) -> None:
         self._settings = settings
         self._new_writer = writer or (ConsoleWriter if settings.console else PostgresWriter)
@@ -93,8 +95,9 @@ class Pipeline:
         self._destination = destination
         self._batch = settings.batch_size
         self._limit = settings.buffer_size
-        self._refusing = None if settings.console else _no_dsn(settings)
-        self._spools = not settings.console and self._refusing is None and settings.spool_bytes > 0
+        into_a_database = into_a_database and not settings.console
+        self._refusing = _no_dsn(settings) if into_a_database else None
+        self._spools = into_a_database and self._refusing is None and settings.spool_bytes > 0
         self._telemetry = Telemetry(self, meter_provider)
         self._begin()
         _live.add(self)

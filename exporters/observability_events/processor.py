@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
+from observability_events.log_events import LogEventWriter
 from observability_events.pipeline import Pipeline
 from observability_events.rows import rows_of, started_rows
 from otel_auto_assign import _guard, semconv
@@ -13,6 +15,7 @@ from otel_auto_assign._guard import SafeLog
 from otel_auto_assign.settings import Settings
 
 if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
     from opentelemetry.context import Context
 
 _JOB: Final = semconv.SPAN_JOB
@@ -26,25 +29,10 @@ LENGTH_NEEDED: Final = 500
 _log = SafeLog(__name__)
 
 
-class ObservabilityEventsProcessor(SpanProcessor):
-    """Hands our spans over to the pipeline that writes their rows; register it before every other processor.
+class _PipelineProcessor(SpanProcessor):
+    """Hands our spans over to a pipeline."""
 
-    Args:
-        settings: By default those of the environment.
-        pipeline: Used in the place of an own one.
-
-    It never raises into the application and never blocks it. The SDK calls it on the thread that starts or ends a
-    span: what it does there is to look at the name, and append.
-
-    >>> from opentelemetry.sdk.trace import TracerProvider
-    >>> provider = TracerProvider()
-    >>> provider.add_span_processor(ObservabilityEventsProcessor(Settings(dsn="postgresql:///bookings")))
-    >>> provider.shutdown()
-    """
-
-    def __init__(self, settings: Settings | None = None, *, pipeline: Pipeline | None = None) -> None:
-        if pipeline is None:
-            pipeline = Pipeline(Settings.from_environment() if settings is None else settings)
+    def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self._accept = pipeline.accept
         self._limits_seen = False
@@ -98,6 +86,66 @@ class ObservabilityEventsProcessor(SpanProcessor):
             self.pipeline.shutdown()
         except Exception as error:
             _guard.swallowed("shutting the rows' pipeline down", error)
+
+
+class ObservabilityEventsProcessor(_PipelineProcessor):
+    """Hands our spans over to the pipeline that writes their rows; register it before every other processor.
+
+    Args:
+        settings: By default those of the environment.
+        pipeline: Used in the place of an own one.
+
+    It never raises into the application and never blocks it. The SDK calls it on the thread that starts or ends a
+    span: what it does there is to look at the name, and append.
+
+    >>> from opentelemetry.sdk.trace import TracerProvider
+    >>> provider = TracerProvider()
+    >>> provider.add_span_processor(ObservabilityEventsProcessor(Settings(dsn="postgresql:///bookings")))
+    >>> provider.shutdown()
+    """
+
+    def __init__(self, settings: Settings | None = None, *, pipeline: Pipeline | None = None) -> None:
+        if pipeline is None:
+            pipeline = Pipeline(Settings.from_environment() if settings is None else settings)
+        super().__init__(pipeline)
+
+
+class LogEventsProcessor(_PipelineProcessor):
+    """Emits the twins of the rows: OpenTelemetry log events of the same names.
+
+    For those without PostgreSQL, or beside it: this and `ObservabilityEventsProcessor` do not know of each other.
+
+    Args:
+        settings: By default those of the environment; of them the buffer's and the time-outs.
+        logger_provider: Gets the events; by default the global one.
+
+    >>> from opentelemetry.sdk.trace import TracerProvider
+    >>> provider = TracerProvider()
+    >>> provider.add_span_processor(LogEventsProcessor())
+    >>> provider.shutdown()
+    """
+
+    def __init__(self, settings: Settings | None = None, *, logger_provider: LoggerProvider | None = None) -> None:
+        settings = Settings.from_environment() if settings is None else settings
+        super().__init__(
+            Pipeline(settings, writer=lambda _settings: LogEventWriter(logger_provider), into_a_database=False)
+        )
+        self._timeout_millis = int(settings.shutdown_timeout * _MILLISECONDS)
+        self._flushes_at_exit = False
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Hand over a span of ours that has ended, sampled or not."""
+        super().on_end(span)
+        if not self._flushes_at_exit:
+            # What is registered last comes first: before the exit handler of a logger provider that the application
+            # made before its first span, and after which nothing is emitted any more.
+            self._flushes_at_exit = True
+            atexit.register(self.force_flush, self._timeout_millis)
+
+    def shutdown(self) -> None:
+        """Emit what was handed over, for ``settings.shutdown_timeout`` at most, and accept nothing more."""
+        super().shutdown()
+        atexit.unregister(self.force_flush)
 
 
 def _snapshot(span: Span) -> ReadableSpan:

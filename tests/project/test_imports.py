@@ -55,6 +55,7 @@ EXPORTER: Final = (
     {
         "observability_events.postgres",
         "observability_events.console",
+        "observability_events.log_events",
         "observability_events.table",
         "observability_events.writing",
     },

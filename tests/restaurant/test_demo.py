@@ -34,18 +34,21 @@ POISON = {
     "OTEL_AUTO_ASSIGN_ENABLED": "false",
 }
 LOOK = """
-import json, os, shutil, sys
+import json, os, pathlib, re, shutil, sys
 import psycopg
+page = pathlib.Path("docs/sql.md").read_text()
+queries = re.findall(r"^## ([^\\n]*)$.*?^```sql\\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
 with psycopg.connect(os.environ["SUPABASE_DB_URL"]) as conn, psycopg.connect("") as same:
     rows = conn.execute("SELECT event_type, count(*) FROM observability_events GROUP BY 1").fetchall()
     flags = conn.execute("SELECT DISTINCT context->'flags' FROM observability_events").fetchall()
     internal = conn.execute("SELECT count(*) FROM observability_events WHERE context ? 'planner_internal'").fetchone()
     answered = conn.execute("SELECT count(*), count(DISTINCT context->>'attemptId') FROM observability_events"
                             " WHERE event_type = 'auto_assign.quote' AND severity = 'info'").fetchone()
+    answers = {title: len(conn.execute(query).fetchall()) for title, query in queries}
     spans = conn.execute("SELECT DISTINCT context->>'span_id' FROM observability_events").fetchall()
     known = same.execute("SELECT count(*) FROM observability_events o JOIN bookings b ON b.id = booking_id").fetchone()
 print("LOOK", json.dumps({"rows": dict(rows), "flags": [f for f, in flags], "internal": internal[0], "known": known[0],
-                          "answered": answered, "spans": [s for s, in spans],
+                          "answered": answered, "answers": answers, "spans": [s for s, in spans],
                           "python": sys.executable, "psql": shutil.which("psql")}))
 sys.exit(7)
 """
@@ -106,6 +109,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
         run = demo(*options, "--then", f"python {look}", **POISON, OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint)
     seen = next((line for line in run.stdout.splitlines() if line.startswith("LOOK ")), "LOOK {}")
     return Shown(run.returncode, run.stdout, run.stderr, json.loads(seen.removeprefix("LOOK ")), out, collector.spans)
+
+
+def test_every_query_of_the_cookbook_has_an_answer(shown: Shown) -> None:
+    """Each of docs/sql.md runs as it stands on the demo's rows, and finds some."""
+    assert len(shown.seen["answers"]) == (ROOT / "docs" / "sql.md").read_text().count("```sql")
+    assert [title for title, rows in shown.seen["answers"].items() if not rows] == []
 
 
 def test_the_commands_exit_code_is_the_demos(shown: Shown) -> None:

@@ -54,6 +54,18 @@ def test_a_late_look_sees_what_one_in_time_would_have_seen(conn: Connection, dsn
     assert (in_time["verdict"], in_time["data"]) == (late["verdict"], late["data"]) == ("PASS", in_time["data"])
 
 
+@pytest.mark.parametrize(("hours", "verdict"), [(600, "PASS"), (672, "MARGINAL")])
+def test_what_was_not_on_for_long_enough_is_marginal(
+    conn: Connection, dsn: str, folder: Path, hours: int, verdict: str
+) -> None:
+    """The flags were first on some hours into the first of 28 days: 600 hours of soak are there, 672 are not."""
+    (folder / "plan.toml").write_text(PLAN.replace("days = 28", f"days = 28\nsoak_hours = {hours}"))
+    insert(conn, Pilot().rows())
+    found = told(dsn, folder, "--as-of", AT_THE_LOOK)
+    assert found["verdict"] == verdict
+    assert ("hours before the look, 672 are wanted" in " ".join(found["reasons"])) == (verdict == "MARGINAL")
+
+
 def test_identical_data_never_pass(conn: Connection, dsn: str, folder: Path) -> None:
     """The same rows under other ids and flags, on other days: a copy, though every fixed limit is kept."""
     (folder / "plan.toml").write_text(
