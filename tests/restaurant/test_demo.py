@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import IO, Any
 from unittest import mock
@@ -19,6 +20,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from examples.restaurant.demo import main
+from examples.restaurant.report import ILLUSTRATION, PAGES
 from examples.restaurant.stop import ENDING_SIGNALS
 from otel_auto_assign.analysis.figures import CSV_HEADER
 from tests.restaurant.collector import Collector
@@ -129,6 +131,16 @@ def test_the_phases_are_compared_as_an_illustration(shown: Shown) -> None:
     assert "MARGINAL at best: two windows differ by their days as well" in comparison
     assert "No interval of " in comparison
     assert "\n  met: " not in comparison
+
+
+def test_the_pages_are_written_and_say_what_they_are(shown: Shown) -> None:
+    """Both phases as one window, with the turn of the flags, and as a comparison; one line says where, and what of."""
+    whole, comparison = ((shown.folder / name).read_text(encoding="utf-8") for name in PAGES)
+    assert "retry_policy_v2 on" in whole
+    assert ILLUSTRATION in unescape(comparison)
+    assert "MARGINAL at best: two windows differ by their days as well" in comparison
+    told = " ".join(shown.output.partition("\nPages: ")[2].split())
+    assert "(an illustration: one run each, as unit window)" in told
 
 
 def test_the_command_finds_the_demos_own_world(shown: Shown) -> None:
