@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from otel_auto_assign.analysis.page.markup import Html, breakable, element, joined, short
+from otel_auto_assign.analysis.page.markup import Html, breakable, element, joined, prose, short
 from otel_auto_assign.analysis.report_text import Grid
 
 LONGEST_CELL: Final = 120
@@ -71,4 +71,4 @@ def grid_table(grid: Grid, *, most: int, doubt: Doubt = lambda *_: False) -> Htm
 
 def notes(sentences: Sequence[str], longest: int = 600) -> Html:
     """Sentences, each a paragraph."""
-    return joined(*(element("p", short(sentence, longest), class_="note") for sentence in sentences))
+    return joined(*(element("p", prose(short(sentence, longest)), class_="note") for sentence in sentences))
