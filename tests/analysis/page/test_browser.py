@@ -30,7 +30,7 @@ FOUR_WEEKS = ("--from", "2026-09-01", "--to", "2026-09-29")
 EVIL = "<script>document.title='owned'</script><img src=//evil.example/x onerror=alert(1)>" + "W" * 300
 PAGES = {
     "report of nothing": 0, "report of three calls": 4, "report of much": 5, "report of hostile rows": 4,
-    "comparison of nothing": 0, "comparison of four bookings": 2, "comparison of much": 3,
+    "comparison of nothing": 0, "comparison of four bookings": 4, "comparison of much": 5,
 }  # fmt: skip
 """With how many charts each has."""
 MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8")
