@@ -9,6 +9,8 @@ from otel_auto_assign.analysis.page.markup import Html, breakable, element, join
 from otel_auto_assign.analysis.report_text import Grid
 
 LONGEST_CELL: Final = 120
+SLIM: Final = 12
+"""Names of rows so short stay in one line, and leave the width to the numbers."""
 WEAK: Final = "†"
 """Beside a value that its sample is too small for."""
 
@@ -60,6 +62,7 @@ def table(
         element("thead", head),
         element("tbody", *body),
         foot if hidden > 0 else Html(),
+        class_="slim" if all(len(row[0]) <= SLIM for row in rows) else None,
     )
     return element("div", made, class_="scroll", tabindex=0, role="region", aria_label=short(caption, LONGEST_CELL))
 
