@@ -64,7 +64,15 @@ def test_the_shift_has_its_band_and_its_table(conn: Connection) -> None:
     assert lines["p95"][3:] == [p95[3], p95[4]]
     drawn = chart(page, "shift")
     assert drawn is not None
-    assert [one.attributes["class"] for one in drawn.all("path")] == ["band", "b"]
+    band, line = drawn.all("path")
+    assert (band.attributes["class"], line.attributes["class"]) == ("band", "b")
+    around, along = (
+        [tuple(map(float, place.split(","))) for place in (one.attributes["d"] or "").strip("MZ").split("L")]
+        for one in (band, line)
+    )
+    upper, lower = around[: len(along)], around[len(along) :][::-1]
+    assert [x for x, _ in upper] == [x for x, _ in lower] == [x for x, _ in along]
+    assert all(high < middle < low for (_, high), (_, middle), (_, low) in zip(upper, along, lower, strict=True))
 
 
 def test_four_bookings_show_no_shift(conn: Connection) -> None:
