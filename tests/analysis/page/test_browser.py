@@ -161,6 +161,7 @@ def test_a_page_prints(browser: Browser, pages: dict[str, str], name: str, dark:
     assert browser.printed().startswith(b"%PDF")
 
 
+@pytest.mark.usefixtures("server_dsn")  # of all tests with a browser only those with a database are run
 def test_what_is_measured_is_seen_to_be_wrong(browser: Browser, tmp_path: Path) -> None:
     """The measure finds a page that is too wide, faint words, a chart without a drawing, words on each other."""
     bad = tmp_path / "bad.html"
