@@ -83,11 +83,19 @@ class Browser:
             if event["method"] in {"Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown"}
         ]
 
-    def requests(self) -> list[str]:
-        """All that was asked for since the page was opened, itself first."""
-        return [
-            event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
-        ]
+    def requests(self) -> dict[str, str]:
+        """All that was asked for since the page was opened, itself first; and why it was blocked, or nothing."""
+        asked = {
+            event["params"]["requestId"]: event["params"]["request"]["url"]
+            for event in self.events
+            if event["method"] == "Network.requestWillBeSent"
+        }
+        failed = {
+            event["params"]["requestId"]: event["params"].get("blockedReason", "")
+            for event in self.events
+            if event["method"] == "Network.loadingFailed"
+        }
+        return {url: failed.get(number, "") for number, url in asked.items()}
 
     def spoken(self, role: str) -> list[str]:
         """What a screen reader says of all that has a role."""

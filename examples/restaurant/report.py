@@ -26,6 +26,7 @@ from otel_auto_assign.analysis.judging import Finding
 from otel_auto_assign.analysis.looks import Reader
 from otel_auto_assign.analysis.page.comparison import comparison_page
 from otel_auto_assign.analysis.page.curves import read_curves
+from otel_auto_assign.analysis.page.reasons import read_reasons
 from otel_auto_assign.analysis.page.report import SPLIT, report_page
 from otel_auto_assign.analysis.plan_files import default_plan, read_plan
 from otel_auto_assign.analysis.plans import Unit
@@ -156,7 +157,8 @@ def pages_of_both(conn: psycopg.Connection[Any], runs: Sequence[PhaseRun], found
     """Make the pages of `PAGES`: both phases as one window, and the phases against each other."""
     window = Window(runs[0].window.start, runs[-1].window.end)
     report = figures.report(conn, window, splits=[SPLIT])
-    return [report_page(report, read_curves(conn, window)), comparison_page(found, [ILLUSTRATION])]
+    reasons = read_reasons(conn, runs[-1].window, before=runs[0].window)
+    return [report_page(report, read_curves(conn, window)), comparison_page(found, reasons, [ILLUSTRATION])]
 
 
 def print_queries(console: Console, queries: Sequence[Question]) -> None:

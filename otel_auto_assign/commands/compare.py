@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
+from otel_auto_assign.analysis.events import Filters
 from otel_auto_assign.analysis.windows import Window, window_of
 from otel_auto_assign.commands import exits
 from otel_auto_assign.commands.database import Dsn, Table, reading, settings_for
@@ -109,12 +110,19 @@ def show_comparison(
     with reading(settings, patience) as connection, progress() as asking:
         reader = Reader(connection, now, settings.table, zone, tuple(exclude_source or ()), asking)
         sides = reader.sides(chosen, window, before=before)
+        if html:
+            from otel_auto_assign.analysis.page.comparison import comparison_page
+            from otel_auto_assign.analysis.page.reasons import read_reasons
+
+            environments = (chosen.environment,) if chosen.environment else ()
+            filters = Filters(environments, chosen.restaurants, reader.without_sources)
+            reasons = read_reasons(
+                connection, window, before=before, table=settings.table, filters=filters, asking=asking
+            )
     found = compare(sides, chosen, window, before=before, correlation=plan.correlation)
     verdict = decide(found.judgements, faults=found.faults, caps=found.caps, at_look=True)
     if html:
-        from otel_auto_assign.analysis.page.comparison import comparison_page
-
-        write_page(file, comparison_page(found, [NO_GATE]))
+        write_page(file, comparison_page(found, reasons, [NO_GATE]))
     else:
         _show(found, verdict, markdown=markdown, json_wanted=as_json)
     raise typer.Exit(verdict.exit_code)

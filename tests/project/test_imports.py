@@ -104,8 +104,12 @@ ZERO_CODE: Final = (
 READING: Final = (
     {"otel_auto_assign.analysis.gate_text", "otel_auto_assign.analysis.page.comparison"},
     {"otel_auto_assign.analysis.page.report"},
-    {"otel_auto_assign.analysis.page.timeline"},
-    {"otel_auto_assign.analysis.page.distribution", "otel_auto_assign.analysis.page.shift"},
+    {
+        "otel_auto_assign.analysis.page.reasons",
+        "otel_auto_assign.analysis.page.shift",
+        "otel_auto_assign.analysis.page.timeline",
+    },
+    {"otel_auto_assign.analysis.page.distribution"},
     {
         "otel_auto_assign.analysis.page.charts",
         "otel_auto_assign.analysis.page.curves",

@@ -25,6 +25,8 @@ DOWN: Final = 24.0
 """So many pixels one on a vertical axis takes."""
 _BAR: Final = 40
 """The height of a bar and the words above it."""
+_THIN: Final = 16
+"""The height of a bar beside another, and the gap below it."""
 LONGEST_LABEL: Final = 38
 LONGEST_TOLD: Final = 400
 
@@ -155,6 +157,35 @@ def bars(rows: Sequence[tuple[str, float, str]], most: float, styles: Mapping[st
 def bars_height(rows: Sequence[object]) -> int:
     """The height of a chart of bars."""
     return max(1, len(rows)) * _BAR
+
+
+def grouped_bars(groups: Sequence[tuple[str, Sequence[tuple[float, str, str]]]], most: float) -> Html:
+    """Bars of several sides under one label; see `grouped_height`.
+
+    Args:
+        groups: Label, and of each side the value, the value in words, and the style.
+        most: The value of the longest bar.
+    """
+    drawn, top = [], 0
+    for label, group in groups:
+        drawn.append(element("text", short(label, LONGEST_LABEL), x=0, y=top + 13, class_="label"))
+        for number, (value, text, style) in enumerate(group):
+            y, long = top + 18 + number * _THIN, 72 * value / most if most > 0 else 0.0
+            drawn.append(
+                element("rect", x=0, y=y, width=_percent(max(long, 0.3)), height=_THIN - 4, class_=f"fill {style}")
+            )
+            drawn.append(element("text", text, x=_percent(long), dx=6, y=y + 10, class_="value"))
+        top += _group_height(group)
+    return joined(*drawn)
+
+
+def grouped_height(groups: Sequence[tuple[str, Sequence[object]]]) -> int:
+    """The height of a chart of grouped bars."""
+    return sum(_group_height(group) for _, group in groups)
+
+
+def _group_height(group: Sequence[object]) -> int:
+    return 26 + _THIN * len(group)
 
 
 def columns(series: Sequence[Series], keys: Sequence[int], words: Sequence[str], values: Sequence[str]) -> Html:

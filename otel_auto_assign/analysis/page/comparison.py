@@ -16,9 +16,10 @@ from otel_auto_assign.analysis.page.curves import MANY_ATTEMPTS
 from otel_auto_assign.analysis.page.distribution import Spread, distribution, legend
 from otel_auto_assign.analysis.page.document import document, fitted, pair, said, section
 from otel_auto_assign.analysis.page.markup import Html, element, short
+from otel_auto_assign.analysis.page.reasons import Reasons, reason_sections
 from otel_auto_assign.analysis.page.report import NEEDED, attempts_word
-from otel_auto_assign.analysis.page.scales import Scale, change_text, log_scale, ms_text, share_text
-from otel_auto_assign.analysis.page.shift import Shifted, shift, spread
+from otel_auto_assign.analysis.page.scales import ms_text, share_text
+from otel_auto_assign.analysis.page.shift import shift_section, spread
 from otel_auto_assign.analysis.page.tables import grid_table, notes, table
 from otel_auto_assign.analysis.plans import MEASURES, QUANTILES, Goal
 from otel_auto_assign.analysis.quantiles import quantile
@@ -33,18 +34,21 @@ _SIDES: Final = (("baseline", "a"), ("post", "b"))
 _CLASSES: Final = {
     Finding.MET: "good", Finding.HELD: "good", Finding.MISSED: "bad", Finding.BREACHED: "bad"
 }  # fmt: skip
-_RATIOS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
-def comparison_page(found: Comparison, remarks: Sequence[str] = ()) -> str:
+def comparison_page(found: Comparison, reasons: Reasons, remarks: Sequence[str] = ()) -> str:
     """Write the page of a comparison, as one HTML file that needs nothing else.
 
     Args:
         found: What was compared.
+        reasons: Of the same time.
         remarks: What whoever compared has to say beforehand, each a sentence.
     """
-    drawn = [_durations(found), *_shift(found), _attempts(found)] if _runs(found) else []
-    return fitted(lambda rows: _page(found, remarks, drawn, rows))
+    drawn = [_durations(found), *shift_section(*found.cohorts.sides(MEASURE)), _attempts(found)] if _runs(found) else []
+    sides = tuple((name, style, _side_word(name)) for name, style in _SIDES)
+    return fitted(
+        lambda rows: _page(found, remarks, [*drawn, *(reason_sections(reasons, sides, rows) if drawn else [])], rows)
+    )
 
 
 def _runs(found: Comparison) -> int:
@@ -175,91 +179,6 @@ def _durations(found: Comparison) -> Html:
 
 def _side_word(name: str) -> str:
     return f"{name} (flags {'off' if name == 'baseline' else 'on'})"
-
-
-def _shift(found: Comparison) -> list[Html]:
-    title = "What the change did to fast and to slow calls"
-    points = shift(*found.cohorts.sides(MEASURE))
-    if not points:
-        return []
-    drawn = [point for point in points if point.ratio is not None]
-    whys = list(dict.fromkeys(point.why for point in points if point.why))
-    rows = [
-        (
-            f"p{point.at * 100:g}",
-            ms_text(point.baseline) if point.ratio is not None else NOTHING,
-            ms_text(point.post) if point.ratio is not None else NOTHING,
-            NOTHING if point.ratio is None else change_text(point.ratio),
-            NOTHING if point.interval is None else " to ".join(map(change_text, point.interval)),
-        )
-        for point in points
-    ]
-    few = f"{len(points) - len(drawn)} of {len(points)} quantiles are not drawn: they take more rows than there are."
-    said_below = [f"No band where there is no interval: {why}." for why in whys[:2]]
-    if len(drawn) < len(points):
-        said_below.append(few)
-    if not drawn:
-        return [section(title, said("Nothing can be drawn."), notes(said_below))]
-    numbers = table(
-        "Each quantile: post side to baseline",
-        ("quantile", "baseline", "post", "change", "95 % interval"),
-        rows,
-        numbers=4,
-    )
-    if any(point.interval for point in drawn):
-        said_below.append("Each interval is 95 % by itself; the band as a whole is less sure than any one place in it.")
-    lines = [("b", "change of the quantile"), ("fill band", "its 95 % interval")]
-    return [
-        section(
-            title,
-            said("Below the line the post side is faster. To the left are the fast calls, to the right the slow ones."),
-            legend(*(lines if any(point.interval for point in drawn) else lines[:1])),
-            pair(_shift_chart(drawn), numbers),
-            notes(said_below),
-        )
-    ]
-
-
-def _shift_chart(points: Sequence[Shifted]) -> Html:
-    x = Scale(0, 1, charts.LEFT, charts.RIGHT)
-    ratios = [point.ratio for point in points if point.ratio is not None and point.ratio > 0]
-    low, high = min([*ratios, 1.0]), max([*ratios, 1.0])
-    limits = [limit for point in points for limit in point.interval or () if low / 4 < limit < high * 4]
-    y = log_scale([low / 1.1, high * 1.1, *limits], charts.BOTTOM, charts.TOP, least=1e-6)
-    inside = [ratio for ratio in _RATIOS if y.low <= ratio <= y.high and abs(y(ratio) - y(1)) > 16 and ratio != 1]  # noqa: PLR2004 - the height of a word
-    marks = inside[:: max(1, -(-len(inside) // 5))]
-    bands: list[list[Shifted]] = [[]]
-    for point in points:
-        if point.interval is None:
-            bands.append([])
-        else:
-            bands[-1].append(point)
-    areas = [
-        charts.curve(
-            [(x(one.at), y(one.interval[1])) for one in band if one.interval]
-            + [(x(one.at), y(one.interval[0])) for one in reversed(band) if one.interval],
-            "band",
-            closed=True,
-        )
-        for band in bands
-        if band
-    ]
-    line = [(x(one.at), y(one.ratio)) for one in points if one.ratio is not None]
-    sure = [place for place, one in zip(line, points, strict=True) if one.interval]
-    unsure = [place for place, one in zip(line, points, strict=True) if not one.interval]
-    told = "; ".join(f"p{one.at * 100:g} {change_text(one.ratio)}" for one in points[::5] if one.ratio is not None)
-    return charts.frame(
-        "shift",
-        "The change of each quantile from the baseline to the post side, with its interval",
-        told,
-        charts.down([(y(ratio), change_text(ratio).replace(".0 ", " ")) for ratio in marks]),
-        *areas,
-        charts.level(y(1), "no change", "same"),
-        charts.curve(line, "b"),
-        charts.dots(sure, "b", 3.0),
-        charts.dots(unsure, "b hollow", 3.0),
-        charts.across([(x(at), f"p{at * 100:g}") for at in (0.05, 0.3, 0.5, 0.7, 0.95)]),
-    )
 
 
 def _attempts(found: Comparison) -> Html:

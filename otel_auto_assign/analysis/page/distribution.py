@@ -71,10 +71,12 @@ def legend(*entries: tuple[str, str]) -> Html:
     """Say what the lines or columns are: of each its style and words, in the order in which they are drawn."""
     made = []
     for style, text in entries:
+        filled = style.startswith("fill")
         drawn = (
             element("rect", x=0, y=1, width=13, height=13, class_=style)
-            if style.startswith("fill")
+            if filled
             else element("path", d="M0,7H26", class_=style)
         )
-        made.append(element("li", element("svg", drawn, width=28, height=14, aria_hidden="true"), text))
+        swatch = element("svg", drawn, width=14 if filled else 28, height=14, aria_hidden="true")
+        made.append(element("li", swatch, text))
     return element("ul", *made, class_="legend")

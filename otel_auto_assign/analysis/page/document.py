@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Final
 
 from otel_auto_assign._version import __version__
-from otel_auto_assign.analysis.page.markup import Html, element, short
+from otel_auto_assign.analysis.page.markup import Html, element, prose, short
 
 LARGEST: Final = 150_000
 """Bytes of a page, however much there is to show."""
@@ -68,4 +68,4 @@ def pair(chart: str, table: str, *, wide: bool = False) -> Html:
 
 def said(text: str) -> Html:
     """A sentence under a heading."""
-    return element("p", text, class_="said")
+    return element("p", prose(text), class_="said")

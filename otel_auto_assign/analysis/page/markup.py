@@ -57,4 +57,14 @@ def breakable(text: str) -> Html:
     return Html("<wbr>".join(escape(part) for part in _JOINTS.split(text)))
 
 
+def prose(text: str) -> Html:
+    """A sentence, in which what stands between backticks is a command.
+
+    >>> prose("ask `doctor`")
+    'ask <code>doctor</code>'
+    """
+    parts = text.split("`")
+    return joined(*(element("code", part) if number % 2 else part for number, part in enumerate(parts)))
+
+
 _JOINTS: Final = re.compile(r"(?<=[_.=])(?=\w)")

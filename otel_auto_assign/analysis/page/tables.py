@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from otel_auto_assign.analysis.page.markup import Html, breakable, element, joined, short
+from otel_auto_assign.analysis.page.markup import Html, breakable, element, joined, prose, short
 from otel_auto_assign.analysis.report_text import Grid
 
 LONGEST_CELL: Final = 120
+SLIM: Final = 12
+"""Names of rows so short stay in one line, and leave the width to the numbers."""
 WEAK: Final = "†"
 """Beside a value that its sample is too small for."""
 
@@ -60,6 +62,7 @@ def table(
         element("thead", head),
         element("tbody", *body),
         foot if hidden > 0 else Html(),
+        class_="slim" if all(len(row[0]) <= SLIM for row in rows) else None,
     )
     return element("div", made, class_="scroll", tabindex=0, role="region", aria_label=short(caption, LONGEST_CELL))
 
@@ -71,4 +74,4 @@ def grid_table(grid: Grid, *, most: int, doubt: Doubt = lambda *_: False) -> Htm
 
 def notes(sentences: Sequence[str], longest: int = 600) -> Html:
     """Sentences, each a paragraph."""
-    return joined(*(element("p", short(sentence, longest), class_="note") for sentence in sentences))
+    return joined(*(element("p", prose(short(sentence, longest)), class_="note") for sentence in sentences))

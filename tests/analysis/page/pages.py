@@ -9,7 +9,7 @@ VOID = {"meta", "link", "wbr"}
 ALLOWED = {
     "html", "head", "meta", "title", "link", "style", "body", "main", "header", "footer", "section", "h1", "h2", "p",
     "dl", "dt", "dd", "div", "ul", "li", "span", "figure", "table", "caption", "thead", "tbody", "tfoot", "tr", "th",
-    "td", "wbr", "svg", "desc", "path", "line", "text", "circle", "rect",
+    "td", "wbr", "code", "svg", "desc", "path", "line", "text", "circle", "rect",
 }  # fmt: skip
 """Elements that a page is made of. None of them runs or fetches anything."""
 

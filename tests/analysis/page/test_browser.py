@@ -27,10 +27,11 @@ pytestmark = pytest.mark.debian
 WIDTHS = (360, 800, 1280)
 DAY = ("--from", "2026-11-01", "--to", "2026-11-02")
 FOUR_WEEKS = ("--from", "2026-09-01", "--to", "2026-09-29")
-EVIL = "<script>document.title='owned'</script><img src=//evil.example/x onerror=alert(1)>" + "W" * 300
+EVIL = "<script>document.title='owned'</script><img src=http://127.0.0.1:9/x onerror=alert(1)>" + "W" * 300
+FETCHING = "<script src=evil.js></script><style>h1{visibility:hidden}</style><link rel=stylesheet href=evil.css>"
 PAGES = {
     "report of nothing": 0, "report of three calls": 4, "report of much": 5, "report of hostile rows": 4,
-    "comparison of nothing": 0, "comparison of four bookings": 2, "comparison of much": 3,
+    "comparison of nothing": 0, "comparison of four bookings": 4, "comparison of much": 5,
 }  # fmt: skip
 """With how many charts each has."""
 MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8")
@@ -120,12 +121,18 @@ def test_its_policy_forbids_what_is_put_into_it(browser: Browser, pages: dict[st
     """Even if markup from the data got through, no script would run and nothing would be fetched."""
     page = Path(pages["report of much"].removeprefix("file://")).read_text(encoding="utf-8")
     broken = tmp_path / "broken.html"
-    broken.write_text(
-        page.replace("</main>", f"<script>document.title='owned'</script>{EVIL}</main>"), encoding="utf-8"
-    )
+    broken.write_text(page.replace("</main>", f"{EVIL}{FETCHING}</main>"), encoding="utf-8")
+    (tmp_path / "evil.js").write_text("document.title = 'owned'")
     browser.open(broken.as_uri(), width=800)
     assert browser.run("document.title").startswith("Automatic table assignment")
-    assert any("Content Security Policy" in one for one in browser.complaints())
+    assert browser.run("getComputedStyle(document.querySelector('h1')).visibility") == "visible"
+    blocked = [one for one in browser.complaints() if "Content Security Policy" in one]
+    assert len(blocked) >= 4
+    asked = browser.requests()
+    asked.pop("data:,", "")  # the icon
+    assert asked.pop(broken.as_uri()) == ""
+    assert len(asked) >= 3
+    assert set(asked.values()) == {"csp"}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -154,6 +161,7 @@ def test_a_page_prints(browser: Browser, pages: dict[str, str], name: str, dark:
     assert browser.printed().startswith(b"%PDF")
 
 
+@pytest.mark.usefixtures("server_dsn")  # of all tests with a browser only those with a database are run
 def test_what_is_measured_is_seen_to_be_wrong(browser: Browser, tmp_path: Path) -> None:
     """The measure finds a page that is too wide, faint words, a chart without a drawing, words on each other."""
     bad = tmp_path / "bad.html"

@@ -81,6 +81,16 @@ def test_a_switchback_is_not_marked(conn: Connection) -> None:
     assert "retry_policy_v2 on" not in "".join(one.text for one in page.all("text"))
 
 
+def test_a_gap_in_time_is_a_gap_in_the_line(conn: Connection) -> None:
+    """Between days without a call nothing is drawn: nobody saw what was there."""
+    later = START + timedelta(days=20)
+    insert(conn, Pilot(days=4, per_day=60).rows())
+    insert(conn, Pilot(days=4, per_day=60, start=later, first_booking=9000, seed=2).rows())
+    drawn = chart(assert_sound(made(conn, FOUR_WEEKS)), "timeline")
+    assert drawn is not None
+    assert [one.attributes["class"] for one in drawn.all("path")] == ["b thin", "b thin", "b", "b"]
+
+
 def test_an_empty_window_says_so_and_draws_nothing(conn: Connection) -> None:
     """In words, without a chart, a table or a zero."""
     page = assert_sound(made(conn, DAY))
