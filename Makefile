@@ -36,7 +36,7 @@ help:
 	@echo "make demo     a day in a restaurant, twice, on a real PostgreSQL    (ARGS='--help' for its options)"
 	@echo "make zero-code    a web server, a queue and its worker, traced without a change of their source; needs redis-server"
 	@echo "make test     the tests                                             (ARGS: pytest's)"
-	@echo "make test-debian      those that use the database, on PostgreSQL 15, with pgbouncer and TLS; installs them by apt-get"
+	@echo "make test-debian      those that use the database, on PostgreSQL 15, with pgbouncer, Redis and TLS; installs them by apt-get"
 	@echo "make test-versions    all of them on $(VERSIONS)   (a missing Python is skipped; MISSING=fail: fails)"
 	@echo "make check    ruff, its formatter, mypy, import direction"
 	@echo "make soak     ten minutes of load and faults: nothing lost, nothing twice   (ARGS='--seconds 60 --seed 7')"
