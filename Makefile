@@ -30,7 +30,7 @@ install = for wanted in $(1); do \
 done
 
 .DEFAULT_GOAL := help
-.PHONY: help demo zero-code test soak test-debian test-versions $(TEST_ON) check bench validate docs clean
+.PHONY: help demo zero-code test soak test-debian test-versions $(TEST_ON) check bench validate docs site clean
 
 help:
 	@echo "make demo     a day in a restaurant, twice, on a real PostgreSQL    (ARGS='--help' for its options)"
@@ -42,7 +42,8 @@ help:
 	@echo "make soak     ten minutes of load and faults: nothing lost, nothing twice   (ARGS='--seconds 60 --seed 7')"
 	@echo "make bench    what it costs, as ratios; compared with the table     (ARGS='--write' renews the table)"
 	@echo "make validate what the statistics promise, on simulated windows; half an hour   (ARGS='--runs 200': quicker)"
-	@echo "make docs     renew docs/settings.md from the settings"
+	@echo "make docs     renew the pages that are made from the code: settings and events"
+	@echo "make site     the pages as a site in build/site, every link checked"
 	@echo "make clean    remove .venv, .venvs and every cache"
 
 demo: $(READY)
@@ -92,6 +93,10 @@ validate: $(READY)
 
 docs: $(READY)
 	@$(RUN) -m otel_auto_assign.cli settings --markdown > docs/settings.md
+	@$(RUN) docs/site/events.py > docs/events.md
+
+site: $(READY)
+	@$(RUN) docs/site/build.py $(ARGS)
 
 clean:
 	rm -rf .venv .venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo

@@ -17,6 +17,8 @@ ROUTERS: Final = frozenset({"aiohttp", "bottle", "django", "falcon", "fastapi", 
 """Frameworks that take a function into a table of routes while its module runs."""
 
 _DEPTH: Final = 3  # containers: a table of routes, in an object's attributes
+_MOST_HOLDERS: Final = 1000
+"""Something that so many containers hold is in no table of routes alone, and looking on would take the host's time."""
 
 
 class RefusedError(Exception):
@@ -115,28 +117,40 @@ def is_traced(found: Any) -> bool:
 
 def router_of(function: Any) -> str | None:
     """Name the class of a router's object that holds ``function`` itself, if there is one."""
+    if not callable(function) or ROUTERS.isdisjoint(sys.modules):
+        return None
     return next(
         (
             f"{kind.__module__}.{kind.__qualname__}"
-            for kind in _holding(function, _DEPTH)
+            for kind in _holding(function)
             if kind.__module__.split(".", 1)[0] in ROUTERS
         ),
         None,
     )
 
 
-def _holding(thing: Any, depth: int) -> Iterator[type]:
+def _holding(thing: Any) -> Iterator[type]:
     """Give the classes of what holds ``thing``, directly or in plain containers.
 
-    Modules, classes, other functions and frames only know it by a name.
+    Modules, classes, other functions and frames only know it by a name. Who holds something is asked by looking at all
+    objects there are: once for all containers of a level, for a host may have millions of objects.
     """
-    for holder in gc.get_referrers(thing):
-        if isinstance(holder, (FrameType, CellType, ModuleType, FunctionType, type)):
-            continue
-        if type(holder).__module__ != "builtins":
-            yield type(holder)
-        elif depth and not (isinstance(holder, dict) and "__builtins__" in holder):  # a module's, or what exec() ran in
-            yield from _holding(holder, depth - 1)
+    held = [thing]
+    for _ in range(_DEPTH + 1):
+        holders = [
+            holder
+            for holder in gc.get_referrers(*held)
+            if holder is not held and not isinstance(holder, (FrameType, CellType, ModuleType, FunctionType, type))
+        ]
+        yield from (type(holder) for holder in holders if type(holder).__module__ != "builtins")
+        # Not in the dictionary of a module, or in the one that exec() ran in.
+        held = [h for h in holders if type(h).__module__ == "builtins" and "__builtins__" not in _keys(h)]
+        if not held or len(held) > _MOST_HOLDERS:
+            return
+
+
+def _keys(holder: Any) -> Any:
+    return holder if isinstance(holder, dict) else ()
 
 
 def _own(owner: Any, name: str) -> Any:

@@ -7,6 +7,7 @@ are safe to call from the host's code: nothing leaves them but an error under ``
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
@@ -39,6 +40,10 @@ from otel_auto_assign.outcomes import Extractor, Outcome, outcome_of
 
 UNREAD: Final = Outcome()
 """The outcome of a call whose value nobody reads."""
+
+
+UNFINISHED: Final = Error(semconv.ERROR_TYPE_OTHER, "", semconv.CODE_UNKNOWN, cancelled=False)
+"""What a call ends by whose end we could not read."""
 
 
 class Given(NamedTuple):
@@ -92,8 +97,8 @@ class Scope:
             self._finish(value, None)
         except Exception as failure:
             self._failed(failure)
-        except BaseException:  # the process is told to end while we read the value
-            self._end_anyway()
+        except BaseException as told:  # the process is told to end while we read the value
+            self._end_anyway(error_of(told))
             raise
 
     def raised(self, exception: BaseException) -> None:
@@ -105,8 +110,8 @@ class Scope:
             self._finish(None, exception)
         except Exception as failure:
             self._failed(failure)
-        except BaseException:
-            self._end_anyway()
+        except BaseException as told:
+            self._end_anyway(error_of(told))
             raise
 
     def suspended(self) -> None:
@@ -135,14 +140,19 @@ class Scope:
     def _failed(self, failure: Exception) -> None:
         """End the span all the same after a fault of ours: a job has its summary, an inline run its terminal."""
         try:
-            self._end_anyway()
+            self._end_anyway(UNFINISHED)
         except RecursionError:  # the stack is at its end; a moment ago there was room for the context
             pass
         swallowed(f"finishing {self.spec.name}", failure)
 
-    def _end_anyway(self) -> None:
+    def _end_anyway(self, error: Error) -> None:
+        with suppress(Exception):  # it may be what has failed a moment ago
+            self._close(error)
         if self.span.is_recording():
-            end_span(self.span, {}, (semconv.ERROR_TYPE_OTHER, ""), self.run.clock.now())
+            end_span(self.span, {}, (error.type, error.message), self.run.clock.now())
+
+    def _close(self, error: Error) -> None:
+        """End what the call has open, by ``error``."""
 
 
 class UnseenScope:
@@ -187,6 +197,9 @@ class JobScope(Scope):
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         outcome, error = read_end(self.run.recording, self.spec, value, exception)
         end_run(semconv.SPAN_JOB, self.run, self.run.end(outcome, error))
+
+    def _close(self, error: Error) -> None:
+        end_run(semconv.SPAN_JOB, self.run, self.run.end(UNREAD, error))
 
 
 def begin_job(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JobScope | None:
@@ -247,6 +260,9 @@ class InlineScope(Scope):
         carrier = None if carrier_in is None else carrier_in(value)
         if carrier is not None:
             write(carrier, set_span_in_context(self.span, self._previous), self.run.hint())
+
+    def _close(self, error: Error) -> None:
+        end_run(semconv.SPAN_INLINE, self.run, self.run.end(UNREAD, None, error))
 
 
 def begin_inline(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> InlineScope | None:

@@ -30,7 +30,13 @@ except ModuleNotFoundError as missing:
     sys.stderr.write(f"otel-auto-assign needs {missing.name}: pip install 'otel-auto-assign[postgres]'\n")
     raise SystemExit(2) from None
 
-EXTRA_OF: Final = {"psycopg": "postgres", "orjson": "postgres", "opentelemetry.sdk": "postgres", "scipy": "report"}
+EXTRA_OF: Final = {
+    "psycopg": "postgres",
+    "orjson": "postgres",
+    "opentelemetry.sdk": "postgres",
+    "scipy": "report",
+    "numpy": "report",
+}
 """What a command may find missing, and the extra that brings it."""
 
 

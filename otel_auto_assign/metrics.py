@@ -16,6 +16,7 @@ Attributes are bounded: outcomes, codes, flags and the names of exception classe
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import weakref
@@ -149,7 +150,8 @@ class Metrics:
     # -- the thread -----------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        if not self._starting.acquire(blocking=False):
+        # Python 3.11 starts a thread while the interpreter ends, and waits for ever until it runs.
+        if sys.is_finalizing() or not self._starting.acquire(blocking=False):
             return
         thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="otel-auto-assign-metrics", daemon=True)
         try:

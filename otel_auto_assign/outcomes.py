@@ -166,7 +166,9 @@ def _from_scalar(value: Any) -> Outcome:
 
 
 def _from_awaitable(value: Any) -> Outcome:
-    raise TypeError(f"a plain function returned {type(value).__name__}, which has to be awaited: declare it async def")
+    """Refuse what a plain function's call is not followed into: it was awaited once already, or may be entered."""
+    way = "awaited or entered" if hasattr(type(value), "__aenter__") else "awaited"
+    raise TypeError(f"a {type(value).__name__} is still to be {way}: return, or record(), what that gives")
 
 
 def _plan_for(kind: type) -> _Plan:

@@ -49,6 +49,9 @@ def parse_bool(text: str) -> bool:
 MOST_SECONDS: Final = 1e9
 """No time-out is longer: thirty years, and far from where nanoseconds no longer fit 64 bits."""
 
+MOST_BYTES: Final = 2**63 - 1
+"""The bound is a metric, too, and a metric's integers have 64 bits: one more, and none of the host's is exported."""
+
 
 def _positive(value: float) -> None:
     if not 0 < value <= MOST_SECONDS:
@@ -61,8 +64,8 @@ def _not_negative(value: float) -> None:
 
 
 def _bytes(value: int) -> None:
-    if value < 0:
-        raise ValueError("must be zero or more")
+    if not 0 <= value <= MOST_BYTES:
+        raise ValueError("must be zero or more, and fit 64 bits")
 
 
 def _durability(value: str) -> None:
@@ -222,7 +225,8 @@ class Settings:
         5.0,
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONNECT_TIMEOUT",
         unit="s",
-        doc="The longest that one attempt to connect may take.",
+        doc="The longest that one attempt to connect may take, for each address: a name with two, or a DSN with two "
+        "hosts, may take twice as long. In whole seconds, two at least. No time-out ends a resolver's silence.",
         check=_positive,
     )
     statement_timeout: float = _setting(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import platform
 import signal
+import tempfile
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -60,6 +62,14 @@ def _put_runtime_back() -> Iterator[None]:
     yield
     for name, value in before.items():
         setattr(runtime, name, value)
+
+
+@pytest.fixture
+def everybodys() -> Iterator[Path]:
+    """A folder that an unprivileged user can enter; pytest's own are closed again by every other run of it."""
+    with tempfile.TemporaryDirectory(prefix="auto-assign-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture

@@ -36,7 +36,8 @@ def provide(**flags: bool) -> None:
         key.replace("_", "-"): InMemoryFlag("on" if on else "off", {"on": True, "off": False})
         for key, on in flags.items()
     }
-    api.set_provider_and_wait(InMemoryProvider(known))
+    set_provider = getattr(api, "set_provider_and_wait", api.set_provider)  # older ones wait by themselves
+    set_provider(InMemoryProvider(known))
 
 
 @pytest.mark.parametrize(

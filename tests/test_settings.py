@@ -56,6 +56,12 @@ def test_every_setting_is_read_from_its_variable() -> None:
             assert dataclasses.asdict(settings) == dataclasses.asdict(Settings()) | {spec.name: value}, variable
 
 
+def test_a_spool_may_be_as_large_as_a_disk() -> None:
+    """The bound of seconds is none of bytes."""
+    assert Settings.from_environment({f"{PREFIX}SPOOL_BYTES": str(2**43)}).spool_bytes == 2**43
+    assert Settings(spool_bytes=2**63 - 1).spool_bytes == 2**63 - 1
+
+
 def test_the_first_variable_of_a_setting_comes_first() -> None:
     """The exporter's own DSN variable comes before the host's."""
     both = {"SUPABASE_DB_URL": "postgresql:///other", f"{PREFIX}DSN": DSN}
@@ -74,6 +80,8 @@ def test_the_first_variable_of_a_setting_comes_first() -> None:
         (f"{PREFIX}SCHEDULE_DELAY", "nan", "schedule_delay"),
         (f"{PREFIX}TIMEOUT", "inf", "statement_timeout"),
         (f"{PREFIX}TABLE", "events; DROP TABLE bookings", "table"),
+        (f"{PREFIX}SPOOL_BYTES", "-1", "spool_bytes"),
+        (f"{PREFIX}SPOOL_BYTES", "9223372036854775808", "spool_bytes"),
         ("OTEL_AUTO_ASSIGN_STAGE_THRESHOLD", "-0.1", "stage_threshold"),
     ],
 )

@@ -103,6 +103,7 @@ def _report(console: Console, options: Options, sandbox: Sandbox, runs: list[Pha
         evidence = gather(conn, runs)
         findings = report.examine_both(conn, runs)
         comparison = report.compare_both(conn, runs)
+        pages = report.pages_of_both(conn, runs, comparison)
         report.print_rows(console, conn, runs)
     report.print_verdicts(console, verdicts)
     report.print_trace(console, tracing.keeper.spans())
@@ -115,6 +116,10 @@ def _report(console: Console, options: Options, sandbox: Sandbox, runs: list[Pha
         with (options.out / f"{run.phase.name}.csv").open("w", encoding="utf-8", newline="") as file:
             write_csv(file, run.window, found)
     console.print(f"\nWritten: {', '.join(str(options.out / f'{run.phase.name}.csv') for run in runs)}")
+    for name, page in zip(report.PAGES, pages, strict=True):
+        (options.out / name).write_text(page, encoding="utf-8")
+    listed = ", ".join(str(options.out / name) for name in report.PAGES)
+    console.print(f"Pages: {listed} (an illustration: one run each, as unit window)")
     problems = shortcomings(
         evidence if options.is_default_day else [], verdicts, written=tracing.written(), lost=tracing.lost()
     )

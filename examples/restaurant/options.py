@@ -68,7 +68,7 @@ def parse(arguments: list[str]) -> Options:
         type=Path,
         default=Path(".demo"),
         metavar="DIR",
-        help="where baseline.csv and post.csv go (default: %(default)s)",
+        help="where baseline.csv, post.csv, report.html and comparison.html go (default: %(default)s)",
     )
     parser.add_argument("--profiling", action="store_true", help="record every stage, and the planner's statistics")
     parser.add_argument(

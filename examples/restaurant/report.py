@@ -19,11 +19,15 @@ from examples.restaurant.evidence import Evidence
 from examples.restaurant.phases import PhaseRun
 from examples.restaurant.questions import Question, Verdict
 from examples.restaurant.trace_tree import context_of, telling_job, tree_of
-from otel_auto_assign.analysis import comparison_text, doctor
+from otel_auto_assign.analysis import comparison_text, doctor, figures
 from otel_auto_assign.analysis.comparison import Comparison, compare
 from otel_auto_assign.analysis.figures import Figure
 from otel_auto_assign.analysis.judging import Finding
 from otel_auto_assign.analysis.looks import Reader
+from otel_auto_assign.analysis.page.comparison import comparison_page
+from otel_auto_assign.analysis.page.curves import read_curves
+from otel_auto_assign.analysis.page.reasons import read_reasons
+from otel_auto_assign.analysis.page.report import SPLIT, report_page
 from otel_auto_assign.analysis.plan_files import default_plan, read_plan
 from otel_auto_assign.analysis.plans import Unit
 from otel_auto_assign.analysis.report_text import Grid
@@ -49,6 +53,11 @@ SHOWN: Final = (
     ("inline quote p95, with", "inline_duration_p95_ms", "all"),
 )
 DEMO_LIMITS: Final = doctor.Limits(silence=timedelta(), safe_hour=1_000_000)  # a day in half a minute
+ILLUSTRATION: Final = (
+    "An illustration, and no more: one run each. Two windows differ by more than their flags, all of it happened "
+    "on one day, and what differs between days, or would between two runs of the same, was never seen."
+)
+PAGES: Final = ("report.html", "comparison.html")
 _UNITS: Final = {"ms": " ms", "pct": " %"}
 
 
@@ -96,11 +105,11 @@ def print_trace(console: Console, spans: Sequence[ReadableSpan]) -> None:
     console.print(tree_of(trace), no_wrap=True, overflow="ellipsis")
 
 
-def print_figures(console: Console, runs: Sequence[PhaseRun], figures: Sequence[Sequence[Figure]]) -> None:
+def print_figures(console: Console, runs: Sequence[PhaseRun], computed: Sequence[Sequence[Figure]]) -> None:
     """Print the figures of both phases side by side."""
     heading(console, "Figures", "one run each: an illustration, not a verdict; n is the sample")
     table = _side_by_side(runs)
-    by_key = [{(figure.metric, figure.dimension): figure for figure in phase} for phase in figures]
+    by_key = [{(figure.metric, figure.dimension): figure for figure in phase} for phase in computed]
     for label, metric, dimension in SHOWN:
         table.add_row(label, *(_value(phase, metric, dimension) for phase in by_key))
     console.print(table)
@@ -134,10 +143,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
     columns = len(template.header) - 2  # effective n and what was needed have no room here
     rows = [row[:columns] for row in template.rows]
     print_grid(console, Grid("", template.header[:columns], rows, columns - 1))
-    console.print(
-        "An illustration, and no more: one run each. Two windows differ by more than their flags, all of it happened "
-        "on one day, and what differs between days, or would between two runs of the same, was never seen.",
-    )
+    console.print(ILLUSTRATION)
     for sentence in comparison_text.remarks(found):
         if not sentence.startswith(("Left out", "Outliers")):  # calls of the other phase, and what none would miss here
             console.print(sentence, style="dim", markup=False)
@@ -145,6 +151,14 @@ def print_comparison(console: Console, found: Comparison) -> None:
         names = [one.claim.name for one in found.judgements if one.finding is finding]
         if names:
             console.print(f"  {finding}: {', '.join(names)}")
+
+
+def pages_of_both(conn: psycopg.Connection[Any], runs: Sequence[PhaseRun], found: Comparison) -> list[str]:
+    """Make the pages of `PAGES`: both phases as one window, and the phases against each other."""
+    window = Window(runs[0].window.start, runs[-1].window.end)
+    report = figures.report(conn, window, splits=[SPLIT])
+    reasons = read_reasons(conn, runs[-1].window, before=runs[0].window)
+    return [report_page(report, read_curves(conn, window)), comparison_page(found, reasons, [ILLUSTRATION])]
 
 
 def print_queries(console: Console, queries: Sequence[Question]) -> None:

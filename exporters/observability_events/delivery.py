@@ -140,10 +140,11 @@ class Delivery:
 
     @property
     def rest_seconds(self) -> float:
-        """How long `step` has nothing to do, unless further rows are given."""
+        """How long neither `step` nor ``refusals`` has anything to do, unless further rows are given."""
         if self._groups:
             return 0.0
-        return max(0.0, self._retry_at - self.clock()) if self._parked else math.inf
+        parked = max(0.0, self._retry_at - self.clock()) if self._parked else math.inf
+        return min(parked, self.refusals.rest_seconds)
 
     @property
     def waiting(self) -> bool:
@@ -152,8 +153,8 @@ class Delivery:
 
     @property
     def empty(self) -> bool:
-        """Whether no row is in hand."""
-        return not self._groups and not self._parked
+        """Whether no row is in hand, refused ones that are to be kept included."""
+        return not self._groups and not self._parked and not self.refusals.holds
 
     @property
     def full(self) -> bool:
@@ -231,8 +232,9 @@ class Delivery:
         return rows
 
     def hasten(self) -> None:
-        """Try what is parked at the next step, not later."""
+        """Try what is parked at the next step, not later, and what is refused and not kept."""
         self._retry_at = 0.0
+        self.refusals.hasten()
 
     def _failed(self, group: Group, error: Exception) -> float:
         wanted = action(error)

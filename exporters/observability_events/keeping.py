@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from observability_events import records, segment
 
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from observability_events.making import Piece
     from observability_events.place import Place
     from observability_events.records import Make
+    from observability_events.refusals import Refusal
     from observability_events.spool import Spool
     from observability_events.wire import EncodedRow
+
+RowInHand = TypeVar("RowInHand", "EncodedRow", "Refusal")
 
 TOGETHER: Final = 50
 """Spans that leave the buffer in one go: if the disk refuses, no more than these have to go back."""
@@ -66,13 +69,19 @@ class Keeper:
             place, number = kept
         return make, it, place, number
 
-    def secured_row(self, row: EncodedRow) -> EncodedRow:
+    def secured_row(self, row: RowInHand) -> RowInHand:
         """Give ``row`` with its place on disk, if the disk takes it."""
-        if row.place is None and (kept := self._spool.append(segment.ROW, records.of_row(row.row))) is not None:
-            row = row._replace(place=kept[0])
+        if row.place is None:
+            try:
+                payload = records.of_row(row.row)
+            except (ValueError, RecursionError):  # it was refused because of that, and waits in memory
+                return row
+            kept = self._spool.append(segment.ROW, payload)
+            if kept is not None:
+                row = row._replace(place=kept[0])
         return row
 
-    def leave(self, pieces: Iterable[Piece], rows: Iterable[EncodedRow]) -> int:
+    def leave(self, pieces: Iterable[Piece], rows: Iterable[EncodedRow | Refusal]) -> int:
         """Leave what was in hand to the next process; give how many pieces the disk has not taken."""
         lost = sum(not self._left(make, it, place) for make, it, place, _ in pieces)
         return lost + sum(not self._left(records.made_already, row.row, row.place) for row in rows)

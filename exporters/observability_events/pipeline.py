@@ -71,7 +71,7 @@ class Pipeline:
         writer: Makes the writer, once in each process; by default one for PostgreSQL, or with ``settings.console`` one
             that prints.
         on_refused: Called by the writer thread with each row that the database will never take, to keep it; by default
-            that is done in the destination's dead letters.
+            that is done in the destination's dead letters, tried again for as long as they cannot be written.
         meter_provider: Gets the metrics of the pipeline itself; by default the global one.
         destination: The spool's folder that rows go to and come from; by default that of the DSN and the table.
         into_a_database: Whether the writer needs a DSN, and what it cannot write now may wait on disk.
@@ -109,7 +109,12 @@ class Pipeline:
             self._spool.usable = self._spool.durable = False
         self._writer = self._new_writer(self._settings)
         self._writing = Writing(
-            self._settings, self._writer, self._spool, self._on_refused or self._letters(), self._telemetry.operation
+            self._settings,
+            self._writer,
+            self._spool,
+            self._on_refused or self._letters(),
+            self._telemetry.operation,
+            keeps_refused=self._on_refused is None and self._spool.usable,
         )
         self._buffer = self._writing.buffer
         self._ledger = self._writing.ledger

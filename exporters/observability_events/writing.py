@@ -79,6 +79,8 @@ class Writing:
         spool: Spool,
         on_refused: OnRefused,
         on_operation: Callable[[float], None],
+        *,
+        keeps_refused: bool,
     ) -> None:
         self.buffer: deque[Piece] = deque()
         self.ledger = Ledger()
@@ -98,10 +100,11 @@ class Writing:
         self._taken_over = False
         self.caught_up = False
         self._fullness = Complaint(_log, "the buffer has room again")
+        self._refusals = Refusals(self.ledger, on_refused, again=keeps_refused)
         self._delivery = Delivery(
             writer,
             self.ledger,
-            Refusals(self.ledger, on_refused),
+            self._refusals,
             on_operation=on_operation,
             circuit=self.circuit,
             away=self._away,
@@ -131,6 +134,8 @@ class Writing:
                         _guard.swallowed("the writer of rows", error)
                         self._pause(FAULT_PAUSE_SECONDS)
                 self._delivery.finish()
+                self._refusals.hasten()
+                self._refusals.tend()
                 self._settle()
             except _TakenOverError:
                 pass
@@ -201,9 +206,11 @@ class Writing:
         """Write what is in hand, however long the database is away."""
         while self._delivery.busy and not self._over():
             delay = self._delivery.step()
+            self._refusals.tend()
             if delay:
                 self._settle()
                 self._pause(delay)
+        self._refusals.tend()
         self._settle()
 
     def _pause(self, seconds: float) -> None:
@@ -215,6 +222,7 @@ class Writing:
             if moved:
                 self.maker.secure(self._keeper.secured)
                 self._delivery.secure(self._keeper.secured_row)
+                self._refusals.secure(self._keeper.secured_row)
             self._keep_house()
             left = until - time.monotonic()
             if left <= 0:
@@ -302,7 +310,7 @@ class Writing:
                 self.ledger.taken(len(pieces))
             made, rows = self.maker.release()
             rows += self._delivery.release()
-            lost = self._keeper.leave(made + pieces, rows)
+            lost = self._keeper.leave(made + pieces, [*rows, *self._refusals.release()])
             self._backlog.release()
             lost += self._spool.leave()
             with self.ledger.lock:

@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
+from otel_auto_assign.analysis.events import Filters
 from otel_auto_assign.analysis.windows import Window, window_of
 from otel_auto_assign.commands import exits
 from otel_auto_assign.commands.database import Dsn, Table, reading, settings_for
-from otel_auto_assign.commands.output import AsJson, AsMarkdown, console, one_form, print_grid
+from otel_auto_assign.commands.output import (
+    AsHtml,
+    AsJson,
+    AsMarkdown,
+    console,
+    one_form,
+    page_file,
+    print_grid,
+    write_page,
+)
 from otel_auto_assign.commands.progress import progress
 from otel_auto_assign.commands.rollout import Rollout, Zone, plan_from, stage_from, zone_from
 from otel_auto_assign.commands.windows import (
@@ -74,6 +84,7 @@ def show_comparison(
     time_zone: Zone = "UTC",
     markdown: AsMarkdown = False,
     as_json: AsJson = False,
+    html: AsHtml = "",
     dsn: Dsn = "",
     table: Table = "",
     patience: Patience = PATIENCE_SECONDS,
@@ -87,7 +98,7 @@ def show_comparison(
     from otel_auto_assign.analysis.looks import Reader
     from otel_auto_assign.analysis.verdicts import decide
 
-    one_form(markdown=markdown, json=as_json)
+    one_form(markdown=markdown, json=as_json, html=bool(html))
     plan = plan_from(rollout)
     chosen = _stage(stage_from(plan, stage or USUAL_STAGE), unit, exposure, named=bool(stage))
     chosen = _filtered(chosen, environment, restaurant)
@@ -95,12 +106,25 @@ def show_comparison(
     before = _before(chosen, baseline_from, baseline_to, as_of)
     zone, now = zone_from(time_zone), now_from(as_of)
     settings = settings_for(dsn, table)
+    file = page_file(html) if html else None
     with reading(settings, patience) as connection, progress() as asking:
         reader = Reader(connection, now, settings.table, zone, tuple(exclude_source or ()), asking)
         sides = reader.sides(chosen, window, before=before)
+        if html:
+            from otel_auto_assign.analysis.page.comparison import comparison_page
+            from otel_auto_assign.analysis.page.reasons import read_reasons
+
+            environments = (chosen.environment,) if chosen.environment else ()
+            filters = Filters(environments, chosen.restaurants, reader.without_sources)
+            reasons = read_reasons(
+                connection, window, before=before, table=settings.table, filters=filters, asking=asking
+            )
     found = compare(sides, chosen, window, before=before, correlation=plan.correlation)
     verdict = decide(found.judgements, faults=found.faults, caps=found.caps, at_look=True)
-    _show(found, verdict, markdown=markdown, json_wanted=as_json)
+    if html:
+        write_page(file, comparison_page(found, reasons, [NO_GATE]))
+    else:
+        _show(found, verdict, markdown=markdown, json_wanted=as_json)
     raise typer.Exit(verdict.exit_code)
 
 

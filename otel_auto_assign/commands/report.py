@@ -15,7 +15,7 @@ from otel_auto_assign.analysis import figures, report_text
 from otel_auto_assign.analysis.events import SPLITS
 from otel_auto_assign.commands import exits
 from otel_auto_assign.commands.database import Dsn, Table, reading, settings_for
-from otel_auto_assign.commands.output import AsCsv, AsJson, AsMarkdown, console, one_form
+from otel_auto_assign.commands.output import AsCsv, AsHtml, AsJson, AsMarkdown, console, one_form, page_file, write_page
 from otel_auto_assign.commands.progress import progress
 from otel_auto_assign.commands.windows import (
     PATIENCE_SECONDS,
@@ -50,6 +50,7 @@ def show_report(
     markdown: AsMarkdown = False,
     csv: AsCsv = False,
     as_json: AsJson = False,
+    html: AsHtml = "",
     dsn: Dsn = "",
     table: Table = "",
     patience: Patience = PATIENCE_SECONDS,
@@ -59,23 +60,33 @@ def show_report(
     Better definitions come first (planner calls without cache hits, runs without what came late, jobs that came to a
     decision), and beside them today's. Exits with 11 if no row of auto-assign is in the window.
     """
-    one_form(markdown=markdown, csv=csv, json=as_json)
+    one_form(markdown=markdown, csv=csv, json=as_json, html=bool(html))
     unknown = [name for name in by or () if name not in SPLITS]
     if unknown:
         exits.leave(exits.USAGE, f"--by {unknown[0]}: figures are split by {', '.join(SPLITS)}")
     window = window_from(since, start, end, as_of)
     settings = settings_for(dsn, table)
+    splits, filters = list(dict.fromkeys(by or ())), filters_from(environment, restaurant, exclude_source)
+    if html:
+        from otel_auto_assign.analysis.page.curves import read_curves
+        from otel_auto_assign.analysis.page.report import SPLIT, report_page
+
+        file = page_file(html)
     with reading(settings, patience) as connection, progress() as asking:
         found = figures.report(
             connection,
             window,
             table=settings.table,
             email_event_type=settings.email_event_type,
-            filters=filters_from(environment, restaurant, exclude_source),
-            splits=list(dict.fromkeys(by or ())),
+            filters=filters,
+            splits=[*splits, SPLIT] if html and SPLIT not in splits else splits,
             asking=asking,
         )
-    if as_json:
+        if html:
+            curves = read_curves(connection, window, table=settings.table, filters=filters, asking=asking)
+    if html:
+        write_page(file, report_page(found, curves, by=splits))
+    elif as_json:
         typer.echo(json.dumps(report_text.as_json(found), indent=2))
     elif csv:
         figures.write_csv(sys.stdout, window, found.figures)

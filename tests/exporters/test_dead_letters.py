@@ -362,13 +362,11 @@ def unprivileged(work: Callable[[], object]) -> object:
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of 3.12: the child does nothing else
 @pytest.mark.parametrize("mode", [0o500, 0o000])
-def test_a_folder_that_may_not_be_written(tmp_path: Path, mode: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_folder_that_may_not_be_written(everybodys: Path, mode: int, caplog: pytest.LogCaptureFixture) -> None:
     """Nothing is kept, nothing raised, one line said."""
-    folder = tmp_path / "destination"
+    folder = everybodys / "destination"
     folder.mkdir()
     if os.geteuid() == 0:
-        for parent in (*list(tmp_path.parents)[:3], tmp_path):
-            parent.chmod(0o755)
         os.chown(folder, 65534, 65534)
     folder.chmod(mode)
 
@@ -385,11 +383,11 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, mode: int, caplog: pyt
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of 3.12: the child does nothing else
-def test_a_disk_that_takes_nothing_more(tmp_path: Path) -> None:
+def test_a_disk_that_takes_nothing_more(everybodys: Path) -> None:
     """Where a write fails, nothing is kept, what was there stays, and later letters are kept again."""
 
     def work() -> object:
-        letters = DeadLetters(tmp_path / "destination")
+        letters = DeadLetters(everybodys / "destination")
         before = add(letters)
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
@@ -397,8 +395,5 @@ def test_a_disk_that_takes_nothing_more(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         return [before, during, add(letters), letters.count()]
 
-    if os.geteuid() == 0:
-        for parent in (*list(tmp_path.parents)[:3],):
-            parent.chmod(0o755)
-        tmp_path.chmod(0o777)
+    everybodys.chmod(0o777)
     assert unprivileged(work) == [True, [False, False], True, 2]

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from typer.testing import CliRunner
 
 from observability_events import ObservabilityEventsProcessor, folder, segment
 from observability_events import reconcile as reconciling
@@ -24,6 +25,7 @@ from observability_events.probe import probe
 from observability_events.reconcile import HeldError, Report, reconcile
 from observability_events.unfinished import UnfinishedJobs
 from otel_auto_assign import Settings, configure, semconv, traced_job, traced_quote
+from otel_auto_assign.cli import app
 from tests.exporters.dead_jobs import Job, put
 from tests.exporters.support import add_parent, count, locked, settings
 from tests.postgres import create_events_table, insert_only_role
@@ -258,6 +260,13 @@ class Ending:
         self._processor.shutdown()
 
 
+def twins(dsn: str) -> int:
+    """Give in how many jobs doctor sees an abandoned pair, or summary, beside the job's own."""
+    done = CliRunner().invoke(app, ["doctor", "--dsn", dsn, "--since", "1d", "--json"])
+    (found,) = [finding for finding in json.loads(done.stdout)["findings"] if finding["check"] == "twins"]
+    return len(found["examples"])
+
+
 @pytest.mark.parametrize("partitioned", [False, True])
 @pytest.mark.parametrize("precision", ["", "(3)"])
 def test_the_real_summary_comes_first(dsn: str, conn: Connection, *, partitioned: bool, precision: str) -> None:
@@ -283,7 +292,7 @@ def test_the_real_summary_comes_later(dsn: str, conn: Connection, events_table: 
 
 @pytest.mark.parametrize("unique", [False, True])
 def test_the_real_summary_comes_later_into_partitions(dsn: str, conn: Connection, *, unique: bool) -> None:
-    """Their key has the time beside the id, and the real one's is its end: it stands beside the first.
+    """Their key has the time beside the id, and the real one's is its end: it stands beside the first; doctor lists it.
 
     A unique index on the id alone, in the partition that has both, makes them one.
     """
@@ -297,6 +306,16 @@ def test_the_real_summary_comes_later_into_partitions(dsn: str, conn: Connection
     job.end()
     assert summarised(conn) == (1 if unique else 2)
     assert reconcile(settings(dsn), older_than=timedelta(seconds=-60)).abandoned == 0
+    assert twins(dsn) == (0 if unique else 1)
+
+
+def test_a_real_pair_that_comes_later_is_listed(dsn: str, conn: Connection, events_table: str) -> None:
+    """Where the start was missing, the pair stands beside the real one for good; doctor says of which job."""
+    job = Job(conn).put(semconv.EVENT_ATTEMPT, 7)
+    assert reconcile(settings(dsn)).written == 2
+    assert twins(dsn) == 0
+    job.put().put(semconv.EVENT_SUMMARY, 9, result="exhausted", attemptsUsed=1)
+    assert twins(dsn) == 1
 
 
 @pytest.mark.parametrize("partitioned", [False, True])

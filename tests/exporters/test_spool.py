@@ -176,6 +176,21 @@ def test_the_bound_is_kept(spools: Callable[..., Spool]) -> None:
     assert sum(on_disk(spool)) == taken
 
 
+def test_owners_that_begin_at_once_exceed_the_bound_by_a_segment_each(
+    spools: Callable[..., Spool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has seen the room that the other has taken since; the next segment of either sees what both have written."""
+    monkeypatch.setattr("observability_events.spool.SEGMENT_BYTES", 6_000)
+    owners = [spools(spool_bytes=10_000) for _ in range(3)]
+    for owner in owners:
+        append(owner)
+    for owner in owners:
+        while owner.append_span(rows_of, span()) is not None:
+            pass
+        assert owner.full
+    assert 10_000 < folder.size(owners[0].ownership.destination.path) < 10_000 + 3 * 6_000 + 1_500
+
+
 def test_a_bound_that_was_lowered_is_kept(spools: Callable[..., Spool]) -> None:
     """A folder that holds more than it may hold now loses nothing and takes nothing."""
     first = spools()

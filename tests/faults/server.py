@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -25,7 +25,7 @@ from tests.exporters.support import until
 from tests.postgres import PROGRAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
 USER = "postgres"
@@ -134,13 +134,11 @@ class Server:
     def stopped(self) -> Iterator[None]:
         """Have all its processes stopped, as on a machine that hangs, while the block runs."""
         pids = self.pids
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        _signal(pids, signal.SIGSTOP)
         try:
             yield
         finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+            _signal(pids, signal.SIGCONT)
 
     def put_back(self) -> None:
         """Have it run as it did at first, whatever a test has left behind."""
@@ -187,6 +185,13 @@ class Server:
     ) -> None:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder)
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to those that are still there: a session may have ended since it was listed."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def free_port() -> int:

@@ -75,6 +75,7 @@ def test_a_trigger_that_raises_for_one_row_costs_that_row(
     host.give_rows(row(), row(source="poison"), row())
     assert host.settles()
     assert list(host.refused.values()) == ["P0001"]
+    assert "refused for good: no table for [e-mail], [phone] (SQLSTATE P0001)" in caplog.text
     host.give_rows(*(row(source="poison") for _ in range(SUSPECTS)))
     assert not host.settles(0.3)  # alone, nothing proves them guilty: it may be the table
     assert "no table for [e-mail], [phone] (SQLSTATE P0001)" in caplog.text
@@ -86,7 +87,9 @@ def test_a_trigger_that_raises_for_one_row_costs_that_row(
 
 
 @pytest.mark.usefixtures("events_table")
-def test_a_row_refused_by_row_security_costs_that_row(conn: Connection, dsn: str, schema: str, hosts: NewHost) -> None:
+def test_a_row_refused_by_row_security_costs_that_row(
+    conn: Connection, dsn: str, schema: str, hosts: NewHost, caplog: pytest.LogCaptureFixture
+) -> None:
     """Its SQLSTATE is that of a missing privilege, yet others are written: the policy is against this row alone."""
     with insert_only_role(dsn, schema) as (role_dsn, role):
         policy = f"AS RESTRICTIVE FOR INSERT TO {role} WITH CHECK (source <> 'poison')"
@@ -96,6 +99,7 @@ def test_a_row_refused_by_row_security_costs_that_row(conn: Connection, dsn: str
         assert host.settles()
         host.pipeline.shutdown()
     assert list(host.refused.values()) == ["42501"]
+    assert 'refused for good: new row violates row-level security policy "no" for table' in caplog.text
     assert count(conn) == 20
 
 

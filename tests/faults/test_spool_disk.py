@@ -6,7 +6,6 @@ import os
 import shutil
 import struct
 import subprocess
-import tempfile
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,14 +29,6 @@ if TYPE_CHECKING:
 OWNER = "17-0123abcd"
 GOLDEN = Path(__file__).parent.parent / "data" / "spool_v1.segment"
 REFUSES = "the disk does not take what should wait there"
-
-
-@pytest.fixture
-def everybodys() -> Iterator[Path]:
-    """A folder that an unprivileged user can enter; pytest's own are closed again by every other run of it."""
-    with tempfile.TemporaryDirectory(prefix="auto-assign-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 @pytest.fixture

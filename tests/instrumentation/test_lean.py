@@ -100,6 +100,12 @@ def remote(flags: int, state: str | None = None) -> Context:
     return set_span_in_context(NonRecordingSpan(parent), Context())
 
 
+def local(flags: int) -> Context:
+    """A context with a parent in this process, which nobody records."""
+    parent = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(flags))
+    return set_span_in_context(NonRecordingSpan(parent), Context())
+
+
 def a_life(source: SpanSource, context: Context, error: tuple[str, str] | None) -> Any:
     """Start a span and end it."""
     span = source.start("auto_assign.quote", context, dict(ATTRIBUTES), START)
@@ -428,10 +434,25 @@ class Counting(TraceIdRatioBased):
         (ParentBased(ALWAYS_ON), remote(0), 0),
         (ParentBased(ALWAYS_ON), remote(1), 1),
         (ParentBased(ALWAYS_ON), Context(), 1),
+        (ParentBased(ALWAYS_ON, remote_parent_not_sampled=ALWAYS_ON), remote(0), 1),
+        (ParentBased(ALWAYS_ON, remote_parent_not_sampled=ALWAYS_ON), local(0), 0),
+        (ParentBased(ALWAYS_ON, local_parent_not_sampled=ALWAYS_ON), local(0), 1),
+        (ParentBased(ALWAYS_ON, local_parent_not_sampled=ALWAYS_ON), remote(0), 0),
         (AutoAssignSampler(ParentBased(ALWAYS_ON)), remote(0), 1),
         (Counting(0.0), Context(), 1),
     ],
-    ids=["off", "parent off", "parent on", "root", "rows", "ratio"],
+    ids=[
+        "off",
+        "parent off",
+        "parent on",
+        "root",
+        "a remote parent off is on",
+        "but not a local one",
+        "a local parent off is on",
+        "but not a remote one",
+        "rows",
+        "ratio",
+    ],
 )
 def test_nothing_is_read_for_a_direct_quote_that_is_dropped_whatever_it_says(
     sampler: Sampler, context: Context, flags_are_read: int

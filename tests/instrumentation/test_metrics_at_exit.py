@@ -87,3 +87,28 @@ def test_what_was_configured_again_leaves_nothing_behind_either(order: str) -> N
     metrics = json.loads(ran.stdout)["resource_metrics"][0]["scope_metrics"][0]["metrics"]
 
     assert [(m["name"], m["data"]["data_points"][0]["count"]) for m in metrics] == [("auto_assign.quote.duration", 1)]
+
+
+FORGOTTEN = """
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from otel_auto_assign import traced_quote
+
+@traced_quote
+def quotes():
+    yield {"hold": "h"}
+
+trace.set_tracer_provider(TracerProvider())
+metrics.set_meter_provider(MeterProvider([InMemoryMetricReader()]))
+kept = quotes()
+next(kept)
+"""
+
+
+def test_a_call_that_the_end_of_the_interpreter_ends_does_not_hold_it() -> None:
+    """Its generator is closed when no thread can run any more: Python 3.11 would wait for ours for ever."""
+    ran = subprocess.run([sys.executable, "-c", FORGOTTEN], capture_output=True, text=True, timeout=10, check=False)
+
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import logging
@@ -17,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_auto_assign import Outcome, _guard, traced_confirm, traced_job, traced_quote
-from otel_auto_assign.outcomes import _shapes, default_outcome, outcome_of
+from otel_auto_assign.outcomes import _shapes, default_outcome
 from tests.instrumentation.recording import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 
 @dataclass
@@ -291,17 +292,40 @@ def test_a_hostile_value_costs_nothing_else(recorder: Recorder, make: Callable[[
     assert recorder.one("quote")["reason_code"] == "unknown"
 
 
-def test_a_plain_function_that_returns_an_awaitable_is_said_to(caplog: pytest.LogCaptureFixture) -> None:
-    """It cannot be read before it has been awaited; one clear line names the way out."""
+class Entered:
+    """What `async with` takes, and `await`, as the connections of many libraries do."""
+
+    def __await__(self) -> Generator[Any, None, str]:
+        yield
+        return "h"
+
+    async def __aenter__(self) -> str:
+        return "h"
+
+    async def __aexit__(self, *exception: object) -> None:
+        return
+
+
+@pytest.mark.parametrize("entered", [False, True])
+def test_what_is_still_to_be_awaited_is_said_to(entered: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """It cannot be read before; one clear line names the way out, which is not another kind of function."""
 
     async def later() -> str:
         return "h"
 
+    @traced_quote
+    async def ask() -> Any:
+        return Entered() if entered else coroutine
+
     coroutine = later()
-    with _guard.strict(False), caplog.at_level(logging.WARNING):
-        assert outcome_of(coroutine, None, "awaitable_planner").succeeded() is False
+    with Recorder() as recording, _guard.strict(False), caplog.at_level(logging.WARNING):
+        asyncio.run(ask())
+        with pytest.raises(TypeError, match="to be awaited or entered" if entered else "to be awaited: return"):
+            default_outcome(Entered() if entered else coroutine)
     coroutine.close()
-    assert "declare it async def" in caplog.text
+    assert recording.one("quote")["success"] is False
+    assert "what that gives" in caplog.text
+    assert "async def" not in caplog.text
 
 
 def test_planner_stats_are_recorded_while_profiling_only() -> None:

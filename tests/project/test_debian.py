@@ -60,7 +60,7 @@ def test_installs_what_is_missing(apt_get: Callable[[str], Path], tmp_path: Path
 
     update, install = notes.read_text().splitlines()
     assert update.split()[-1] == "update"
-    assert install.split()[-5:] == ["postgresql-15", "pgbouncer", "openssl", "strace", "redis-server"]
+    assert install.split()[-6:] == ["postgresql-15", "pgbouncer", "openssl", "strace", "chromium", "redis-server"]
 
 
 @pytest.mark.parametrize(("then", "said"), [("exit 100", "apt-get update failed"), ("exit 0", "were installed, but")])
@@ -120,7 +120,7 @@ def test_what_counts(outcome: Any, when: Any, marks: Any, counts: tuple[int, int
 
 
 def test_a_whole_run_without_the_tests_that_run_only_here_fails() -> None:
-    """Those with pgbouncer, strace and TLS must be among a run of all tests; of a choice they need not."""
+    """Those with pgbouncer, strace, chromium and TLS must be among a run of all tests; of a choice they need not."""
     passed = debian.Passed()
     passed.count = 100
     assert not passed.enough(whole=True)

@@ -102,7 +102,22 @@ ZERO_CODE: Final = (
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
 READING: Final = (
-    {"otel_auto_assign.analysis.gate_text"},
+    {"otel_auto_assign.analysis.gate_text", "otel_auto_assign.analysis.page.comparison"},
+    {"otel_auto_assign.analysis.page.report"},
+    {
+        "otel_auto_assign.analysis.page.reasons",
+        "otel_auto_assign.analysis.page.shift",
+        "otel_auto_assign.analysis.page.timeline",
+    },
+    {"otel_auto_assign.analysis.page.distribution"},
+    {
+        "otel_auto_assign.analysis.page.charts",
+        "otel_auto_assign.analysis.page.curves",
+        "otel_auto_assign.analysis.page.tables",
+    },
+    {"otel_auto_assign.analysis.page.document", "otel_auto_assign.analysis.page.scales"},
+    {"otel_auto_assign.analysis.page.markup"},
+    {"otel_auto_assign.analysis.page"},
     {"otel_auto_assign.analysis.gate"},
     {"otel_auto_assign.analysis.comparison_text", "otel_auto_assign.analysis.looks"},
     {"otel_auto_assign.analysis.comparison"},

@@ -30,7 +30,7 @@ def test_both_packages_are_in_the_wheel_whole(wheel: Path) -> None:
         f"{package}/{path.relative_to(folder)}"
         for package, folder in PACKAGES.items()
         for path in folder.rglob("*")
-        if path.suffix in {".py", ".sql", ".toml", ".typed"}
+        if path.suffix in {".css", ".py", ".sql", ".toml", ".typed"}
     }
 
     assert packed == wanted

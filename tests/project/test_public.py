@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from tests.project.sources import PACKAGES, ROOT
+from tests.project.surface import surface
 
 
 def documented(package: str) -> list[str]:
@@ -36,3 +37,13 @@ def test_every_public_name_says_what_it_is(package: str) -> None:
         name for name, value in vars(module).items() if not name.startswith("_") and not isinstance(value, ModuleType)
     }
     assert exported - set(module.__all__) <= {"annotations", "Final"}
+
+
+def test_the_surface_is_frozen() -> None:
+    """What users depend on changes only by intent; docs/api.md says how."""
+    known = (ROOT / "tests" / "project" / "surface.txt").read_text(encoding="utf-8").splitlines()
+    now = surface().splitlines()
+    assert (sorted(set(known) - set(now)), sorted(set(now) - set(known))) == ([], []), (
+        "gone, and new: if you mean it, say so in CHANGELOG.md and run "
+        "python -m tests.project.surface > tests/project/surface.txt"
+    )

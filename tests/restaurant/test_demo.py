@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import IO, Any
 from unittest import mock
@@ -19,6 +20,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from examples.restaurant.demo import main
+from examples.restaurant.report import ILLUSTRATION, PAGES
 from examples.restaurant.stop import ENDING_SIGNALS
 from otel_auto_assign.analysis.figures import CSV_HEADER
 from tests.restaurant.collector import Collector
@@ -32,18 +34,21 @@ POISON = {
     "OTEL_AUTO_ASSIGN_ENABLED": "false",
 }
 LOOK = """
-import json, os, shutil, sys
+import json, os, pathlib, re, shutil, sys
 import psycopg
+page = pathlib.Path("docs/sql.md").read_text()
+queries = re.findall(r"^## ([^\\n]*)$.*?^```sql\\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
 with psycopg.connect(os.environ["SUPABASE_DB_URL"]) as conn, psycopg.connect("") as same:
     rows = conn.execute("SELECT event_type, count(*) FROM observability_events GROUP BY 1").fetchall()
     flags = conn.execute("SELECT DISTINCT context->'flags' FROM observability_events").fetchall()
     internal = conn.execute("SELECT count(*) FROM observability_events WHERE context ? 'planner_internal'").fetchone()
     answered = conn.execute("SELECT count(*), count(DISTINCT context->>'attemptId') FROM observability_events"
                             " WHERE event_type = 'auto_assign.quote' AND severity = 'info'").fetchone()
+    answers = {title: len(conn.execute(query).fetchall()) for title, query in queries}
     spans = conn.execute("SELECT DISTINCT context->>'span_id' FROM observability_events").fetchall()
     known = same.execute("SELECT count(*) FROM observability_events o JOIN bookings b ON b.id = booking_id").fetchone()
 print("LOOK", json.dumps({"rows": dict(rows), "flags": [f for f, in flags], "internal": internal[0], "known": known[0],
-                          "answered": answered, "spans": [s for s, in spans],
+                          "answered": answered, "answers": answers, "spans": [s for s, in spans],
                           "python": sys.executable, "psql": shutil.which("psql")}))
 sys.exit(7)
 """
@@ -106,6 +111,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     return Shown(run.returncode, run.stdout, run.stderr, json.loads(seen.removeprefix("LOOK ")), out, collector.spans)
 
 
+def test_every_query_of_the_cookbook_has_an_answer(shown: Shown) -> None:
+    """Each of docs/sql.md runs as it stands on the demo's rows, and finds some."""
+    assert len(shown.seen["answers"]) == (ROOT / "docs" / "sql.md").read_text().count("```sql")
+    assert [title for title, rows in shown.seen["answers"].items() if not rows] == []
+
+
 def test_the_commands_exit_code_is_the_demos(shown: Shown) -> None:
     """The command ran, ended with seven, and nothing else went wrong."""
     assert (shown.code, shown.errors) == (7, "")
@@ -120,6 +131,16 @@ def test_the_phases_are_compared_as_an_illustration(shown: Shown) -> None:
     assert "MARGINAL at best: two windows differ by their days as well" in comparison
     assert "No interval of " in comparison
     assert "\n  met: " not in comparison
+
+
+def test_the_pages_are_written_and_say_what_they_are(shown: Shown) -> None:
+    """Both phases as one window, with the turn of the flags, and as a comparison; one line says where, and what of."""
+    whole, comparison = ((shown.folder / name).read_text(encoding="utf-8") for name in PAGES)
+    assert "retry_policy_v2 on" in whole
+    assert ILLUSTRATION in unescape(comparison)
+    assert "MARGINAL at best: two windows differ by their days as well" in comparison
+    told = " ".join(shown.output.partition("\nPages: ")[2].split())
+    assert "(an illustration: one run each, as unit window)" in told
 
 
 def test_the_command_finds_the_demos_own_world(shown: Shown) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
-from typing import TYPE_CHECKING
+import types
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from otel_auto_assign import traced_quote
+from otel_auto_assign._patches import router_of
 from otel_auto_assign.instrumentor import AutoAssignInstrumentor
 from otel_auto_assign.targets import target_from
 
@@ -149,8 +152,9 @@ def test_what_cannot_be_traced_is_refused_in_one_line(
     assert len(recorder.all("quote")) == 1
 
 
-def test_routes_are_refused(host: Host, instrument: Instrument) -> None:
+def test_routes_are_refused(host: Host, instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> None:
     """A route holds the function itself: its calls would pass the traced one by, and the line says what to do."""
+    monkeypatch.setitem(sys.modules, "starlette", types.ModuleType("starlette"))
     host.write(
         "planner",
         """
@@ -171,6 +175,32 @@ def test_routes_are_refused(host: Host, instrument: Instrument) -> None:
 
     assert report.state == "refused"
     assert report.detail.startswith("starlette.routing.Route took the function itself while its module ran")
+
+
+def test_looking_for_routes_takes_no_time_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All objects are looked at some times at most, whatever holds the function; and never without a framework."""
+    looked: list[int] = []
+    referrers = gc.get_referrers
+
+    def counted(*things: object) -> list[Any]:
+        looked.append(len(things))
+        return referrers(*things)
+
+    monkeypatch.setattr(gc, "get_referrers", counted)
+
+    def quote(request: object) -> None: ...
+
+    assert router_of(quote) is None
+    assert looked == []
+    monkeypatch.setitem(sys.modules, "starlette", types.ModuleType("starlette"))
+    held: list[object] = [[[quote] for _ in range(100)], {"quote": (quote,)}]
+    assert router_of(quote) is None
+    assert 1 < len(looked) <= 4
+    del looked[:]
+    held += [[quote] for _ in range(5000)]
+    assert router_of(quote) is None
+    assert router_of(5) is None
+    assert looked == [1]
 
 
 def test_of_a_task_its_run_is_traced(host: Host, instrument: Instrument, recorder: Recorder) -> None:

@@ -1,0 +1,1 @@
+"""A report or a comparison as one HTML file: charts without a script, a table under each, nothing from the network."""
