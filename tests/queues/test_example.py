@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,10 +22,9 @@ def application() -> list[Path]:
         found.append(path)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("examples."):
-                for name in (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)):
-                    spec = find_spec(name) if find_spec(name.rpartition(".")[0]) else None
-                    if spec is not None and spec.origin is not None and Path(spec.origin) not in [*found, *waiting]:
-                        waiting.append(Path(spec.origin))
+                names = (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names))
+                files = [ROOT / f"{name.replace('.', '/')}.py" for name in names]
+                waiting += [file for file in files if file.is_file() and file not in {*found, *waiting}]
     return found
 
 
