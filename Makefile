@@ -18,13 +18,25 @@ TEST_ON := $(VERSIONS:%=test-on-%)
 # For one test. They pin OpenTelemetry to the day and come days after it: with their pins pip finds no way on some days.
 WITHOUT_PINS := opentelemetry-instrumentation-dbapi opentelemetry-instrumentation-psycopg
 
+# For examples/zero_code and the tests of it: the application's own, RQ, and what traces them beside us.
+QUEUES := --requirement examples/zero_code/requirements.txt rq
+QUEUES_WITHOUT_PINS := $(addprefix opentelemetry-instrumentation-,asgi celery fastapi logging) opentelemetry-util-http asgiref
+WITH_QUEUES := $(READY)-queues
+
+# $(call install,"arguments" "arguments"): each by uv where it can, else by pip.
+install = for wanted in $(1); do \
+	{ uv --version && uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) $$wanted; } >/dev/null 2>&1 || \
+		$(RUN) -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) $$wanted || exit 1; \
+done
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak test-debian test-versions $(TEST_ON) check bench validate docs site clean
+.PHONY: help demo zero-code test soak test-debian test-versions $(TEST_ON) check bench validate docs site clean
 
 help:
 	@echo "make demo     a day in a restaurant, twice, on a real PostgreSQL    (ARGS='--help' for its options)"
+	@echo "make zero-code    a web server, a queue and its worker, traced without a change of their source; needs redis-server"
 	@echo "make test     the tests                                             (ARGS: pytest's)"
-	@echo "make test-debian      those that use the database, on PostgreSQL 15, with pgbouncer and TLS; installs them by apt-get"
+	@echo "make test-debian      those that use the database, on PostgreSQL 15, with pgbouncer, Redis and TLS; installs them by apt-get"
 	@echo "make test-versions    all of them on $(VERSIONS)   (a missing Python is skipped; MISSING=fail: fails)"
 	@echo "make check    ruff, its formatter, mypy, import direction"
 	@echo "make soak     ten minutes of load and faults: nothing lost, nothing twice   (ARGS='--seconds 60 --seed 7')"
@@ -37,10 +49,13 @@ help:
 demo: $(READY)
 	@$(RUN) -m examples.restaurant $(ARGS)
 
+zero-code: $(WITH_QUEUES)
+	@$(RUN) -m examples.zero_code
+
 test: $(READY)
 	@$(RUN) -m pytest $(ARGS)
 
-test-debian: $(READY)
+test-debian: $(WITH_QUEUES)
 	@$(RUN) -m tests.debian $(ARGS)
 
 test-versions: $(TEST_ON)
@@ -96,8 +111,10 @@ $(READY): pyproject.toml Makefile $(CONSTRAINTS)
 	@echo "setting up $(VENV), once"
 	@$(PYTHON) -m venv --clear $(VENV) || { \
 		echo "$(PYTHON) -m venv failed; on Debian and Ubuntu the package python3-venv has what is missing." >&2; exit 1; }
-	@for wanted in "--editable .[dev]" "--no-deps $(WITHOUT_PINS)"; do \
-		{ uv --version && uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) $$wanted; } >/dev/null 2>&1 || \
-			$(RUN) -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) $$wanted || exit 1; \
-	done
+	@$(call install,"--editable .[dev]" "--no-deps $(WITHOUT_PINS)")
 	@touch $(READY)
+
+$(WITH_QUEUES): $(READY) examples/zero_code/requirements.txt
+	@echo "installing Celery, RQ, FastAPI and their instrumentations into $(VENV), once"
+	@$(call install,"$(QUEUES)" "--no-deps $(QUEUES_WITHOUT_PINS)")
+	@touch $(WITH_QUEUES)

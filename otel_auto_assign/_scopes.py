@@ -21,7 +21,7 @@ from otel_auto_assign._exceptions import log_exception
 from otel_auto_assign._guard import swallowed
 from otel_auto_assign._inline_run import InlineRun
 from otel_auto_assign._job_run import JobRun
-from otel_auto_assign._origins import Origin, followed, origin_in
+from otel_auto_assign._origins import Origin, followed, origin_in, write
 from otel_auto_assign._runs import Clock, Run
 from otel_auto_assign._runtime import runtime
 from otel_auto_assign._spans import (
@@ -251,6 +251,15 @@ class InlineScope(Scope):
     def _finish(self, value: Any, exception: BaseException | None) -> None:
         outcome, error = read_end(self.run.recording, self.spec, value, exception)
         end_run(semconv.SPAN_INLINE, self.run, self.run.end(outcome, exception, error))
+        if exception is None:
+            self._write_carrier(value)
+
+    def _write_carrier(self, value: Any) -> None:
+        """Write what the job has to know into what was returned, where a file of targets says so."""
+        carrier_in = getattr(self.spec.extractor, "carrier_in", None)
+        carrier = None if carrier_in is None else carrier_in(value)
+        if carrier is not None:
+            write(carrier, set_span_in_context(self.span, self._previous), self.run.hint())
 
     def _close(self, error: Error) -> None:
         end_run(semconv.SPAN_INLINE, self.run, self.run.end(UNREAD, None, error))

@@ -14,7 +14,7 @@ find it.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,7 @@ from otel_auto_assign.outcomes import Outcome, default_outcome
 PYPROJECT: Final = "pyproject.toml"
 TOOL: Final = "otel_auto_assign"
 _IDS: Final = ("booking_id", "restaurant_id")
+_CARRIER: Final = "carrier"
 _RESULT: Final = (
     "success", "hold", "hold_id", "reason", "alternates", "cache_hit", "cache_status", "require_adjacency",
     "max_tables", "planner_stats", "result",
@@ -57,7 +58,7 @@ _ROLES: Final[Mapping[str, _Role]] = {
         decorators.traced_inline,
         (*_IDS, "trigger", "attempt_id"),
         {"trigger": str, "timeout": (int, float)},
-        _RESULT,
+        (*_RESULT, _CARRIER),
     ),
     "attempt": _Role(decorators.traced_attempt),
     "quote": _Role(decorators.traced_quote, _IDS, {}, _RESULT),
@@ -72,9 +73,11 @@ class ResultPaths:
 
     Attributes:
         paths: field of ``Outcome`` → path into the value.
+        carrier: path to a mapping into which is written what the job that follows an inline run has to know.
     """
 
     paths: Mapping[str, tuple[str, ...]]
+    carrier: tuple[str, ...] | None = None
 
     def __call__(self, value: Any, /) -> Outcome:
         """Give the outcome that ``value`` stands for."""
@@ -86,6 +89,11 @@ class ResultPaths:
             else:
                 setattr(outcome, name, found)
         return outcome
+
+    def carrier_in(self, value: Any) -> MutableMapping[str, Any] | None:
+        """Give the mapping that is to be written to, if ``value`` has it."""
+        found = None if self.carrier is None else follow(value, self.carrier)
+        return found if isinstance(found, MutableMapping) else None
 
 
 def _id_of(hold: Any) -> Any:
@@ -144,7 +152,8 @@ def target_from(said: object) -> Target:
     options |= {name: FromArgument(path) for name, path in _table(said, "arguments", known.arguments).items()}
     paths = {name: parts_of(path) for name, path in _table(said, "result", known.result).items()}
     if paths:
-        options["extractor"] = ResultPaths(paths)
+        carrier = paths.pop(_CARRIER, None)
+        options["extractor"] = ResultPaths(paths, carrier)
     if role == "stage":
         return Target(call, role, decorators.traced_stage(options.get("name"), threshold=options.get("threshold")))
     return Target(call, str(role), known.decorator(**options))

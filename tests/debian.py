@@ -22,8 +22,8 @@ import pytest
 from examples.embedded_postgres import EmbeddedPostgres
 
 VERSION: Final = 15
-PACKAGES: Final = (f"postgresql-{VERSION}", "pgbouncer", "openssl", "strace", "chromium")
-TOOLS: Final = ("pgbouncer", "openssl", "strace", "chromium")
+PACKAGES: Final = (f"postgresql-{VERSION}", "pgbouncer", "openssl", "strace", "chromium", "redis-server")
+TOOLS: Final = PACKAGES[1:]
 SYSTEM_PATH: Final = "/usr/sbin"  # where pgbouncer is; not on everybody's path
 PROGRAMS: Final = Path(f"/usr/lib/postgresql/{VERSION}/bin")
 EXIT_FAILED: Final = 1

@@ -65,7 +65,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Say why tests were left out."""
     if count := config.stash.get(_elsewhere, 0):
         terminalreporter.write_line(
-            f"{count} tests deselected: they need pgbouncer, strace, chromium or a server with TLS; "
+            f"{count} tests deselected: they need pgbouncer, strace, chromium, Redis or a server with TLS; "
             "make test-debian has them"
         )
 

@@ -60,7 +60,7 @@ def test_installs_what_is_missing(apt_get: Callable[[str], Path], tmp_path: Path
 
     update, install = notes.read_text().splitlines()
     assert update.split()[-1] == "update"
-    assert install.split()[-5:] == ["postgresql-15", "pgbouncer", "openssl", "strace", "chromium"]
+    assert install.split()[-6:] == ["postgresql-15", "pgbouncer", "openssl", "strace", "chromium", "redis-server"]
 
 
 @pytest.mark.parametrize(("then", "said"), [("exit 100", "apt-get update failed"), ("exit 0", "were installed, but")])

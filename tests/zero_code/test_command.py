@@ -71,7 +71,13 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the program under the command, with nothing of the test's environment that could matter."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "SUPABASE"))}
-    given = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none", "OTEL_TRACES_EXPORTER": "none"} | environ
+    given = {
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "logging",  # where it is installed, it takes the log off stderr
+        **environ,
+    }
     command = Path(sys.executable).with_name("opentelemetry-instrument")
     return subprocess.run(
         [command, *arguments, sys.executable, "app.py"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 import types
@@ -286,3 +287,47 @@ def test_nothing_of_a_decorated_source_changes(recorder: Recorder) -> None:
     assert traced_quote(quote)(REQUEST) == by_target(REQUEST)
     first, second = recorder.all("quote")
     assert first.attributes == second.attributes
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_the_carrier_is_written_where_the_file_says(
+    host: Host, instrument: Instrument, recorder: Recorder, kind: str
+) -> None:
+    """What an inline run returns takes along what the job has to know, and the job finds it in its message."""
+    host.write(
+        "flows",
+        f"""
+        import asyncio
+        from HOST.planner import quote
+        {kind} seat(request, note):
+            quote(request)
+            return {{"seated": False, "note": note}}
+        def job(booking, message): ...
+        """,
+    )
+    instrument(
+        quote_in(host, "quote"),
+        {"call": f"{host.name}.flows.seat", "role": "inline", "trigger": "web", "result": {"carrier": "note"}},
+        {"call": f"{host.name}.flows.job", "role": "job", "arguments": {"carrier": "message.note"}},
+    )
+    flows = host.load("flows")
+    note: dict[str, str] = {}
+    answer = flows.seat(REQUEST | {"tables": 1}, note)
+    flows.job("b-1", {"note": (asyncio.run(answer) if kind == "async def" else answer)["note"]})
+    inline, job = recorder.one("inline"), recorder.one("job")
+
+    assert [link.context.span_id for link in job.span.links] == [inline.id]
+    assert (job.parent, job["inline.attempt_id"]) == (inline.id, inline["inline.attempt_id"])
+    assert (job["inline.reason"], job["inline.trigger"]) == ("No suitable tables", "web")
+
+
+@pytest.mark.parametrize("note", [None, 5, "text", ()])
+def test_what_is_no_mapping_gets_no_carrier(
+    host: Host, instrument: Instrument, recorder: Recorder, note: object
+) -> None:
+    """The result is left as it is, and the run's span is whole."""
+    host.write("flows", "def seat(note): return {'note': note}")
+    instrument({"call": f"{host.name}.flows.seat", "role": "inline", "result": {"carrier": "note"}})
+
+    assert host.load("flows").seat(note) == {"note": note}
+    assert recorder.one("inline")["inline.outcome"] == "no_hold"
