@@ -163,11 +163,15 @@ def test_two_processes_on_one_spool(conn: Connection, dsn: str) -> None:
 
 @pytest.mark.usefixtures("events_table")
 def test_a_fork_leaves_what_waits_to_its_parent(conn: Connection, dsn: str) -> None:
-    """The owner is killed while its child lives: the parent's rows are adopted, the child writes its own, all once."""
+    """The owner is killed while its child lives: the parent's rows are adopted, the child writes its own, all once.
+
+    The child has looked for dead owners by then; else it may be the one that adopts them.
+    """
     program = """
         give(50)
         if os.fork() == 0:
             give(20)
+            wait_for(lambda: pipeline._writing.caught_up)
             say('child given')
             sys.stdin.readline()
             assert pipeline.flush(20)
