@@ -148,6 +148,7 @@ METRIC_CIRCUIT: Final = "auto_assign.exporter.circuit"
 COMPONENT_NAME: Final = "otel.component.name"
 COMPONENT_TYPE: Final = "otel.component.type"
 COMPONENT_PIPELINE: Final = "observability_events.pipeline.Pipeline"  # the value: a class where no standard one fits
+COMPONENT_SINK: Final = "observability_events.sink.writing.SinkWriter"
 METRIC_CIRCUIT_STATE: Final = "auto_assign.exporter.circuit.state"
 
 ERROR_QUEUE_FULL: Final = "queue_full"  # the conventions prescribe these three

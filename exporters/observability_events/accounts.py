@@ -26,7 +26,8 @@ class Accounts:
         pending_memory: In memory: spans that wait for their rows to be made, and rows that wait to be written. With
             a durability above ``memory`` they are on disk as well.
         pending_disk: On disk alone, until the database is back.
-        handed_over: Left on disk at the shutdown, for the next process.
+        handed_over: Left on disk at the shutdown, for the next process; by a sink, left with the sender, who was told
+            to send them again.
         dead_lettered: Refused by the database, and kept with the reason.
         dropped: Reason → pieces that will never be written.
     """
@@ -129,6 +130,12 @@ class Ledger:
             if not self._closed:
                 self._in_hand -= rows
                 self._dead_lettered += rows
+
+    def handed_back(self, pieces: int) -> None:
+        """``pieces`` in hand stay with who gave them, and knows it."""
+        with self.lock:
+            self._in_hand -= pieces
+            self._handed_over += pieces
 
     def refused(self, reason: str, pieces: int = 1) -> None:
         """``pieces`` were never in hand and will not be written."""

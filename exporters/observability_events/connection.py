@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from otel_auto_assign.settings import Settings
 
 APPLICATION_NAME: Final = "otel-auto-assign"
+SINK_APPLICATION_NAME: Final = "otel-auto-assign-sink"
+"""By these names the server knows who writes rows, in the application's process and behind a collector; `doctor` looks
+for them in ``pg_stat_activity``."""
 CANCEL_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.05  # how long a wait for the server may overlook that its deadline was moved
 TOLD_CHARACTERS: Final = 1000  # an error with our remedy

@@ -1,5 +1,7 @@
 """Rows that the database will never take wait here for a person: one SQLite file in the destination's folder.
 
+With them spans that no rows could be made of, which only a fault of ours explains: the next version may do better.
+
 A row comes here with the reason, and leaves when it was written after all, or when somebody deletes it. The row is kept
 as it was, for what was wrong may be the table; a checksum is kept with it, for a flipped byte passes SQLite's own.
 
@@ -29,6 +31,7 @@ from typing import TYPE_CHECKING, Final
 from observability_events import records, segment
 from observability_events.complaints import Complaint
 from observability_events.connection import without_secrets
+from observability_events.rows import row_id
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
 from otel_auto_assign.values import safe_text, scrub
@@ -36,6 +39,8 @@ from otel_auto_assign.values import safe_text, scrub
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from observability_events.facts import EndedSpan
+    from observability_events.records import Make
     from observability_events.rows import Row
 
 FILE_NAME: Final = "dead-letters.sqlite3"
@@ -75,15 +80,16 @@ class DeadLettersError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """A row that was refused, and why.
+    """A row that was refused, or a span that no rows could be made of, and why.
 
     Attributes:
-        id: The row's.
+        id: The row's; a span's is made from its ids and its name.
         time: When it was refused last, in UTC.
         reason: Why it is here, in a word.
         sqlstate: The database's code, or what there was in its place.
         text: What the database said, scrubbed.
-        row: The row; None where the file is damaged there.
+        row: The row; None for a span, and where the file is damaged there.
+        span: The span, and the function that made no rows of it; None for a row.
     """
 
     id: uuid.UUID
@@ -92,6 +98,7 @@ class Letter:
     sqlstate: str
     text: str
     row: Row | None
+    span: tuple[Make, EndedSpan] | None = None
 
 
 class _File:
@@ -120,8 +127,8 @@ class DeadLetters:
         most_bytes: The file grows no further; what comes then is not kept.
         clock: Unix seconds.
 
-    `add` never raises; the other methods, which the command line uses, raise `DeadLettersError`. None creates a file
-    but `add`.
+    `add` and `add_span` never raise; the other methods, which the command line uses, raise `DeadLettersError`, and
+    create no file.
     """
 
     def __init__(
@@ -140,12 +147,19 @@ class DeadLetters:
 
         Waits for other processes less than a second.
         """
+        return self._add(lambda: (row.key, _payload(row)), reason, sqlstate, text)
+
+    def add_span(self, make: Make, span: EndedSpan, reason: str, text: str) -> bool:
+        """Keep a span of which ``make`` could make no rows: they are made when the letter is tried again."""
+        return self._add(lambda: (_key(span), records.of_span(make, span)), reason, "", text)
+
+    def _add(self, kept: Callable[[], tuple[bytes, bytes]], reason: str, sqlstate: str, text: str) -> bool:
         if time.monotonic() < self._pause_until:
             return False
         try:
-            payload = _payload(row)
+            key, payload = kept()
             values = (
-                row.key,
+                key,
                 self._clock(),
                 safe_text(reason) or "",
                 safe_text(sqlstate) or "",
@@ -280,6 +294,12 @@ def _is_busy(error: Exception) -> bool:
     return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
+def _key(span: EndedSpan) -> bytes:
+    """Give a span's id: as a row's is made, but of the span's name, which is no event type's."""
+    context = span.context
+    return row_id(span.name, context.trace_id, context.span_id, span.start_time or 0).bytes
+
+
 def _payload(row: Row) -> bytes:
     try:
         return records.of_row(row)
@@ -288,20 +308,24 @@ def _payload(row: Row) -> bytes:
 
 
 def _letter(key: bytes, seconds: float, reason: str, sqlstate: str, text: str, payload: bytes, crc: int) -> Letter:
+    row, span = _read(payload) if zlib.crc32(payload) == crc else (None, None)
     return Letter(
         id=uuid.UUID(bytes=key),
         time=datetime.fromtimestamp(seconds, UTC),
         reason=reason,
         sqlstate=sqlstate,
         text=text,
-        row=_row(payload) if zlib.crc32(payload) == crc else None,
+        row=row,
+        span=span,
     )
 
 
-def _row(payload: bytes) -> Row | None:
-    try:
-        make, made = records.read(segment.ROW, payload)
-        (row,) = make(made)
-    except ValueError:
-        return None
-    return row
+def _read(payload: bytes) -> tuple[Row | None, tuple[Make, EndedSpan] | None]:
+    """Give the row or the span of a payload, which have different numbers of fields."""
+    for kind in (segment.ROW, segment.SPAN):
+        try:
+            make, read = records.read(kind, payload)
+        except ValueError:
+            continue
+        return (read, None) if kind == segment.ROW else (None, (make, read))
+    return None, None

@@ -34,12 +34,13 @@ from observability_events import wire
 from observability_events.circuit import Circuit
 from observability_events.complaints import Complaint
 from observability_events.failures import Action, LostError, TableUnfitError, action
-from observability_events.groups import OF_COLUMNS, Group, Kind, Suspect, Trial, kind_of, proves
+from observability_events.groups import OF_COLUMNS, Group, Kind, Proofs, Suspect, Trial, kind_of, proves
 from observability_events.refusals import NOT_ENCODABLE, REFUSED, Refusals
 from otel_auto_assign._guard import SafeLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from observability_events.accounts import Ledger
@@ -106,6 +107,7 @@ class Delivery:
             raise.
         circuit: Told of successes, and of failures after which there is a wait.
         away: Held while the server is waited for: others may take what is in hand meanwhile.
+        proofs: What the table has taken; shared by those who write into the same one.
         clock: Seconds, monotonic.
         chance: A number in [0, 1) for the jitter.
     """
@@ -116,12 +118,12 @@ class Delivery:
     on_operation: Callable[[float], None] = nothing_timed
     circuit: Circuit = field(default_factory=Circuit)
     away: Callable[[], AbstractContextManager[None]] = nullcontext
+    proofs: Proofs = field(default_factory=Proofs)
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
     _groups: deque[Group] = field(default_factory=deque)
     _blocked: list[EncodedRow] = field(default_factory=list)
     _suspects: list[Suspect] = field(default_factory=list)
-    _taken: set[Kind] = field(default_factory=set)
     _retry_at: float = 0.0
     _dangling: OrderedDict[tuple[str, UUID], float] = field(default_factory=OrderedDict)
     _failures: int = 0
@@ -205,7 +207,7 @@ class Delivery:
         self.circuit.succeeded()
         kinds = {kind_of(row) for row in group.rows}
         group.trial.proven |= kinds
-        self._taken |= kinds
+        self.proofs.taken(kinds)
         self._failures = self._doubts = self._lock_failures = 0
         self._refuse_suspects(kinds)  # others like them were committed: the fault is theirs
         self._complaint.over()
@@ -213,7 +215,7 @@ class Delivery:
 
     def finish(self) -> None:
         """Refuse the suspects of whose kind the table has taken others; if it took none, it is the table's fault."""
-        self._refuse_suspects(self._taken)
+        self._refuse_suspects(self.proofs.kinds)
 
     def secure(self, secured: Callable[[EncodedRow], EncodedRow]) -> None:
         """Have every row in hand be on disk, too."""
@@ -265,10 +267,12 @@ class Delivery:
         self._groups.popleft()
         sqlstate = (error.sqlstate if isinstance(error, psycopg.Error) else None) or ""
         suspect = Suspect(row, sqlstate, self.writer.told(error))
+        group.trial.proven |= self.proofs.since(suspect)
         if proves(group.trial.proven, suspect):
             self._refuse(suspect)
             return 0.0
         self._suspects.append(suspect)
+        self.proofs.suspected(suspect)
         self._park(BLOCKED_RETRY_SECONDS * (0.5 + self.chance()))
         group.trial.suspects += 1
         if group.trial.again and not self._groups and group.trial.suspects < SUSPECTS:
@@ -329,7 +333,7 @@ class Delivery:
         most = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 32))
         return max(most * self.chance(), 0.01)
 
-    def _refuse_suspects(self, kinds: set[Kind]) -> None:
+    def _refuse_suspects(self, kinds: AbstractSet[Kind]) -> None:
         suspects, self._suspects = self._suspects, []
         for suspect in suspects:
             if proves(kinds, suspect):

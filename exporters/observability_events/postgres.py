@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,9 @@ class PostgresWriter:
     To be used by one thread, `abort` excepted. Every method that raises leaves the rows to the caller: nothing of the
     failed statement was committed, or, after `DeadlineError` and lost connections, it is not known; ids make writing
     the rows once more harmless.
+
+    Attributes:
+        until: When statements end at the latest, by ``time.monotonic()``, whatever the settings' time-out is.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class PostgresWriter:
         self._settings = settings
         self._connect = connect
         self.meanwhile: Callable[[], bool] = connections.nothing
+        self.until = math.inf
         self._connection: connections.Connection | None = None
         self._shape: Shape | None = None
         self._statement: bytes | None = None
@@ -52,13 +57,19 @@ class PostgresWriter:
         Raises:
             psycopg.Error: what the server or the connection said.
             TableUnfitError: if the table is missing or cannot take the rows.
-            DeadlineError: if ``settings.statement_timeout`` passed, or `abort` was called.
+            DeadlineError: if ``settings.statement_timeout`` or `until` passed, or `abort` was called.
         """
         connection = self._connected()
         shape, statement = self._known(connection)
         for column in wire.REFERENCES.keys() - shape.types.keys():
             rows = [wire.without(row, column) if getattr(row.row, column) is not None else row for row in rows]
         return connection.execute(statement, wire.arrays(shape.types, rows)).rowcount
+
+    def look(self) -> None:
+        """Ask whether the server answers, and the table is there to be written to; raises what `insert` would."""
+        connection = self._connected()
+        self._known(connection)
+        connection.execute("SELECT 1")
 
     def _known(self, connection: connections.Connection) -> tuple[Shape, bytes]:
         """Give what the table looks like, asked when it is not known, and what writes into it."""
@@ -109,7 +120,7 @@ class PostgresWriter:
             self.disconnect()
             self._connection = self._connect(self._settings)
         self._connection.meanwhile = self.meanwhile
-        self._connection.deadline = time.monotonic() + self._settings.statement_timeout
+        self._connection.deadline = min(time.monotonic() + self._settings.statement_timeout, self.until)
         if self._aborted:  # asked after the deadline was set, so that no abort is overwritten
             raise DeadlineError("writing was given up")
         return self._connection

@@ -92,11 +92,12 @@ def replay_letters(settings: Settings) -> Replayed:
         for portion in _portions(letters.letters(), settings.batch_size):
             again = _Again(writer, letters)
             again.write(again.encoded(portion))
+            again.make(portion)
             replayed = Replayed(
                 written=replayed.written + again.written,
                 already_present=replayed.already_present + again.already_present,
                 dead_lettered=replayed.dead_lettered + again.refused,
-                left=replayed.left + len(portion) - again.written,
+                left=replayed.left + len(portion) - again.gone,
             )
     finally:
         writer.disconnect()
@@ -104,10 +105,10 @@ def replay_letters(settings: Settings) -> Replayed:
 
 
 class _Again:
-    """One portion of letters; who is at fault is found by halving."""
+    """One portion of letters, of which some are ``gone`` in the end; who is at fault is found by halving."""
 
     def __init__(self, writer: PostgresWriter, letters: DeadLetters) -> None:
-        self.written = self.already_present = self.refused = 0
+        self.written = self.already_present = self.refused = self.gone = 0
         self._writer = writer
         self._letters = letters
 
@@ -120,6 +121,20 @@ class _Again:
                 except Exception as error:  # of whatever kind its values provoke
                     self._refuse(letter.row, NOT_ENCODABLE, "", type(error).__name__)
         return rows
+
+    def make(self, portion: Sequence[Letter]) -> None:
+        """Try the spans again of which no rows could be made."""
+        for letter in portion:
+            if letter.span is not None:
+                make, span = letter.span
+                try:
+                    rows = [wire.encode(row) for row in make(span)]
+                except Exception as error:  # of whatever kind: it is as much at fault as before
+                    self._letters.add_span(make, span, letter.reason, type(error).__name__)
+                    self.refused += 1
+                    continue
+                self.write(rows)
+                self.gone += self._letters.remove([letter.id])
 
     def write(self, rows: Sequence[EncodedRow]) -> None:
         if not rows:
@@ -136,7 +151,7 @@ class _Again:
             elif wanted is Action.ISOLATE:
                 self._isolated(rows[0], error)
             return
-        self._letters.remove([row.row.id for row in rows])
+        self.gone += self._letters.remove([row.row.id for row in rows])
         self.written += len(rows)
         self.already_present += len(rows) - inserted
 

@@ -69,7 +69,7 @@ class Reading:
 
 
 class Observed(Protocol):
-    """What can be observed: a pipeline."""
+    """What can be observed: a pipeline, or a sink's writer."""
 
     def reading(self) -> Reading:
         """Give what it says of itself now."""
@@ -199,7 +199,7 @@ TABLE: Final = (
         name=semconv.METRIC_HANDED_OVER,
         kind=COUNTER,
         unit="{piece}",
-        description="Spans and rows left on disk at the shutdown, for the next process.",
+        description="Spans and rows left on disk at the shutdown, for the next process; in a sink, left with senders.",
         source="`handed_over`",
         points=lambda of: [(of.accounts.handed_over, {})],
     ),
@@ -252,14 +252,21 @@ class Telemetry:
     Args:
         pipeline: Not kept alive.
         provider: By default the global one, whenever that is set.
+        component: What kind of component it is.
 
     Nothing of it raises. It is shown from `begin` on.
     """
 
-    def __init__(self, pipeline: Observed, provider: MeterProvider | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Observed,
+        provider: MeterProvider | None = None,
+        *,
+        component: str = semconv.COMPONENT_PIPELINE,
+    ) -> None:
         self.attributes: dict[str, str] = {
-            semconv.COMPONENT_TYPE: semconv.COMPONENT_PIPELINE,
-            semconv.COMPONENT_NAME: f"{semconv.COMPONENT_PIPELINE}/{next(_numbers)}",
+            semconv.COMPONENT_TYPE: component,
+            semconv.COMPONENT_NAME: f"{component}/{next(_numbers)}",
         }
         self.provider = provider
         self._pipeline = weakref.ref(pipeline)

@@ -279,12 +279,18 @@ def _print_letters(shown: list[tuple[str, list[Letter]]]) -> None:
             grid.add_row(
                 str(letter.id),
                 letter.time.strftime("%Y-%m-%d %H:%M:%SZ"),
-                _cell("damaged" if letter.row is None else letter.row.event_type),
+                _cell(_what(letter)),
                 _cell(letter.reason),
                 _cell(letter.sqlstate or None),
                 _cell(letter.text),
             )
         out.print(grid)
+
+
+def _what(letter: Letter) -> str:
+    if letter.row is not None:
+        return letter.row.event_type
+    return "damaged" if letter.span is None else f"span {letter.span[1].name}"
 
 
 def _sentence(kind: str, done: Any) -> str:

@@ -44,6 +44,8 @@ INSTRUMENTATION: Final = (
 EXPORTER: Final = (
     {"observability_events"},
     {"observability_events.sink", "observability_events.checkup"},
+    {"observability_events.sink.writing"},
+    {"observability_events.sink.lane"},
     {"observability_events.sink.otlp", "observability_events.surroundings"},
     {
         "observability_events.processor",
