@@ -128,3 +128,46 @@ def test_a_handful_of_rows_is_too_little(conn: Connection, dsn: str, folder: Pat
     found = told(dsn, folder, "--as-of", AT_THE_LOOK)
     assert (found["verdict"], found["exit_code"]) == ("INSUFFICIENT", 11)
     assert any("units of assignment, 7 are needed" in reason for reason in found["reasons"])
+
+
+POST = "context -> 'flags' -> 'planner_cache' = 'true'"
+SLOW = f"event_type = 'auto_assign.quote' AND {POST} AND (context ->> 'durationMs')::float > 500"
+UPDATE = "UPDATE observability_events SET context = context"
+MISSING = {
+    "planner calls have no readable duration on the post side": (
+        f"{UPDATE} - 'durationMs' || jsonb_build_object('planner_duration_ms', 'n/a') WHERE {SLOW}",
+        Pilot(speed=1.0),
+    ),
+    "planner calls do not say in which run": (
+        f"{UPDATE} - 'job_id' WHERE {SLOW} AND source = 'auto_assign'",
+        Pilot(speed=1.0, calls=(2, 2)),
+    ),
+    "inline runs have no terminal on the post side": (
+        (
+            f"DELETE FROM observability_events WHERE {POST} AND event_type = 'inline_auto_assign.succeeded' "
+            "AND (context ->> 'durationMs')::float > 700"
+        ),
+        Pilot(),
+    ),
+}
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_what_is_missing_on_one_side_never_passes(conn: Connection, dsn: str, folder: Path, missing: str) -> None:
+    """The slow ones are not there to be counted, and what is left of nothing changed is fast."""
+    statement, pilot = MISSING[missing]
+    insert(conn, pilot.rows())
+    conn.execute(statement.encode())
+    found = told(dsn, folder, "--as-of", AT_THE_LOOK)
+    assert (found["verdict"], found["exit_code"]) == ("MARGINAL", 10)
+    assert f"{missing}: what is missing may be what is bad" in " ".join(found["reasons"])
+
+
+def test_one_in_a_hundred_may_be_missing(conn: Connection, dsn: str, folder: Path) -> None:
+    """As much as may have seen other flags."""
+    insert(conn, Pilot().rows())
+    conn.execute(
+        "UPDATE observability_events SET context = context - 'planner_duration_ms' - 'durationMs' WHERE id IN ("
+        f"SELECT id FROM observability_events WHERE event_type = 'auto_assign.quote' AND {POST} LIMIT 5)".encode()
+    )
+    assert told(dsn, folder, "--as-of", AT_THE_LOOK)["verdict"] == "PASS"
