@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from otel_auto_assign.cli import app
 from tests.analysis.pilot import START, Pilot, in_pairs
-from tests.analysis.rows import insert
+from tests.analysis.rows import Row, insert
 from tests.commands.gate.support import AT_THE_LOOK, HARMFUL, PLAN, UNCHANGED, run, told
 
 Connection = psycopg.Connection[Any]
@@ -171,3 +171,25 @@ def test_one_in_a_hundred_may_be_missing(conn: Connection, dsn: str, folder: Pat
         f"SELECT id FROM observability_events WHERE event_type = 'auto_assign.quote' AND {POST} LIMIT 5)".encode()
     )
     assert told(dsn, folder, "--as-of", AT_THE_LOOK)["verdict"] == "PASS"
+
+
+@pytest.mark.parametrize(("retried", "verdict"), [(1, "PASS"), (5, "PASS"), (6, "INVALID")])
+def test_a_booking_that_is_tried_again_after_midnight(
+    conn: Connection, dsn: str, folder: Path, retried: int, verdict: str
+) -> None:
+    """Meets the next day's flags: one of a hundred bookings may, and it is said; more is a switch that leaks."""
+    insert(conn, [*Pilot().rows(), *_again(retried)])
+    shown = run(dsn, folder, "--as-of", AT_THE_LOOK, "--dry-run")
+    assert shown.stdout.startswith(f"pilot: {verdict}\n")
+    assert f"{retried} of 560 bookings" in shown.stdout
+
+
+def _again(bookings: int) -> list[Row]:
+    """The jobs of the first day's first bookings once more, on the day after and under its flags."""
+    first = Pilot(days=1, switch=lambda *_: False).rows()  # of a day and restaurant that have them on
+    names = sorted({row.booking for row in first if row.booking})[:bookings]
+    return [
+        replace(row, at=row.at + timedelta(days=1), context=row.context | {"job_id": f"again {row.booking}"})
+        for row in first
+        if row.booking in names and row.source == "auto_assign"
+    ]
