@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from otel_auto_assign.cli import app
+from tests.analysis.flows import job
 from tests.analysis.pilot import START, Pilot, in_pairs
 from tests.analysis.rows import Row, insert
 from tests.commands.gate.support import AT_THE_LOOK, HARMFUL, PLAN, UNCHANGED, run, told
@@ -45,8 +46,8 @@ def test_before_the_date_nothing_passes(conn: Connection, dsn: str, folder: Path
 
 
 def test_a_late_look_sees_what_one_in_time_would_have_seen(conn: Connection, dsn: str, folder: Path) -> None:
-    """Rows after the date are not looked at, so that waiting is no second chance."""
-    insert(conn, Pilot().rows())
+    """Rows after the date are not looked at, nor how a job ended that ran then, so that waiting is no second chance."""
+    insert(conn, [*Pilot().rows(), *job(at=START + timedelta(days=28, seconds=-5))])  # runs on past the date
     in_time = told(dsn, folder, "--as-of", AT_THE_LOOK, "--dry-run")
     later = HARMFUL.start + timedelta(days=28)
     insert(conn, replace(HARMFUL, start=later, days=14, first_booking=9000).rows())
