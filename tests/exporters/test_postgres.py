@@ -71,6 +71,23 @@ def test_writing_twice_changes_nothing(conn: Connection, writer: Writer) -> None
     assert count(conn) == 2
 
 
+@pytest.mark.usefixtures("events_table")
+def test_what_fails_at_the_commit_is_not_written(conn: Connection, writer: Writer) -> None:
+    """A deferred constraint is checked when the statement is done: its error is the batch's, and the next goes in."""
+    conn.execute(
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.severity = 'warning' THEN RAISE 'not here'; END IF; RETURN NULL; END $$"
+    )
+    conn.execute(
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON observability_events DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION no()"
+    )
+    with pytest.raises(psycopg.errors.RaiseException, match="not here"):
+        writer.write(row(), row(severity="warning"))
+    assert writer.write(row()) == 1
+    assert count(conn) == 1
+
+
 SHAPES: dict[str, dict[str, Any]] = {
     "production": {},
     "without foreign keys": {"foreign_keys": False},
