@@ -24,6 +24,7 @@ try:
     from otel_auto_assign.commands.reconcile import reconcile_jobs
     from otel_auto_assign.commands.report import show_report
     from otel_auto_assign.commands.settings import show_settings
+    from otel_auto_assign.commands.sink import sink
     from otel_auto_assign.commands.spool import spool
 except ModuleNotFoundError as missing:
     # Imported by the script's entry point and by nothing else, so leaving here is leaving the command.
@@ -36,6 +37,10 @@ EXTRA_OF: Final = {
     "opentelemetry.sdk": "postgres",
     "scipy": "report",
     "numpy": "report",
+    "grpc": "sink",
+    "h11": "sink",
+    "google": "sink",
+    "opentelemetry.proto": "sink",
 }
 """What a command may find missing, and the extra that brings it."""
 
@@ -73,6 +78,7 @@ app.command(name="check")(check)
 app.command(name="reconcile")(reconcile_jobs)
 app.command(name="settings")(show_settings)
 app.add_typer(spool, name="spool")
+app.add_typer(sink, name="sink")
 app.command(name="report")(show_report)
 app.command(name="doctor")(show_doctor)
 app.command(name="compare")(show_comparison)

@@ -68,6 +68,33 @@ def _bytes(value: int) -> None:
         raise ValueError("must be zero or more, and fit 64 bits")
 
 
+OFF: Final = "off"
+_MOST_PORT: Final = 65_535
+
+
+def address(value: str) -> tuple[str, int] | None:
+    """Give host and port of an address such as ``127.0.0.1:4317`` or ``[::1]:4317``; None for ``off``.
+
+    Raises:
+        ValueError: for anything else.
+
+    >>> address("[::1]:4317"), address("off")
+    (('::1', 4317), None)
+    """
+    if value.strip().lower() == OFF:
+        return None
+    host, _, port = value.strip().rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    named = bare and (":" in bare) == (bare != host)  # an IPv6 address has brackets, and nothing else has
+    if not named or not (port.isascii() and port.isdigit() and int(port) <= _MOST_PORT):
+        raise ValueError("must be host and port such as 127.0.0.1:4317, or off")
+    return bare, int(port)
+
+
+def _address(value: str) -> None:
+    address(value)
+
+
 def _durability(value: str) -> None:
     if value not in DURABILITIES:
         raise ValueError(f"must be one of {', '.join(DURABILITIES)}")
@@ -243,6 +270,58 @@ class Settings:
         doc="The longest that the end of the process waits for rows to be written, however many processors and "
         "exporters it has: one that is shut down within a second after others have used the time up has 50 ms left.",
         check=_not_negative,
+    )
+    sink_grpc: str = _setting(
+        "127.0.0.1:4317",
+        "OTEL_AUTO_ASSIGN_SINK_GRPC",
+        doc="Where `otel-auto-assign sink otlp` takes OTLP/gRPC: host and port, or `off`.",
+        check=_address,
+    )
+    sink_http: str = _setting(
+        "127.0.0.1:4318",
+        "OTEL_AUTO_ASSIGN_SINK_HTTP",
+        doc="Where it takes OTLP/HTTP, and answers `/healthz` and `/readyz`: host and port, or `off`.",
+        check=_address,
+    )
+    sink_certificate: str = _setting(
+        "",
+        "OTEL_AUTO_ASSIGN_SINK_CERTIFICATE",
+        doc="The file with the sink's certificate and those that lead to its root, in PEM: both doors take TLS alone.",
+    )
+    sink_key: str = _setting(
+        "", "OTEL_AUTO_ASSIGN_SINK_KEY", doc="The file with the certificate's private key, in PEM."
+    )
+    sink_token: str = _setting(
+        "",
+        "OTEL_AUTO_ASSIGN_SINK_TOKEN",
+        doc="What senders must give as `Authorization: Bearer …`. It is never logged.",
+        secret=True,
+    )
+    sink_token_file: str = _setting(
+        "",
+        "OTEL_AUTO_ASSIGN_SINK_TOKEN_FILE",
+        doc="The file that the token is read from at the start, if not the variable.",
+    )
+    sink_timeout: float = _setting(
+        8.0,
+        "OTEL_AUTO_ASSIGN_SINK_TIMEOUT",
+        unit="s",
+        doc="The longest that a sink keeps a sender waiting; a sooner deadline of the sender's own comes before it. "
+        "Keep it below the senders' time-out: OpenTelemetry's SDKs have 10 s.",
+        check=_positive,
+    )
+    sink_bytes: int = _setting(
+        128 * 1024 * 1024,
+        "OTEL_AUTO_ASSIGN_SINK_BYTES",
+        unit="bytes",
+        doc="The most that a sink has of messages in memory, unpacked; what comes beyond it is to be sent again later.",
+        check=_positive,
+    )
+    sink_connections: int = _setting(
+        2,
+        "OTEL_AUTO_ASSIGN_SINK_CONNECTIONS",
+        doc="The connections to the database by which a sink writes at the same time.",
+        check=_positive,
     )
     reconcile_dsn: str = _setting(
         "",

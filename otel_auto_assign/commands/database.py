@@ -30,15 +30,16 @@ Dsn = Annotated[
 Table = Annotated[str, typer.Option("--table", help="The table, if not the exporter's setting.")]
 
 
-def settings_for(dsn: str = "", table: str = "", *, own: str = "dsn") -> Settings:
+def settings_for(dsn: str = "", table: str = "", *, own: str = "dsn", **more: str) -> Settings:
     """Give the settings in force, with what the command line said before them; leaves where there is no usable DSN.
 
     Args:
         dsn: As given on the command line.
         table: Likewise.
         own: The setting that comes before ``dsn``, for a command whose role is another than the exporter's.
+        more: Likewise, by the setting's name.
     """
-    given = {name: value for name, value in (("dsn", dsn), ("table", table)) if value}
+    given = {name: value for name, value in {"dsn": dsn, "table": table, **more}.items() if value}
     try:
         settings = Settings.from_environment(**given)
     except ValueError as error:

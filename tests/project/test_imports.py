@@ -44,7 +44,10 @@ INSTRUMENTATION: Final = (
 EXPORTER: Final = (
     {"observability_events"},
     {"observability_events.sink", "observability_events.checkup"},
-    {"observability_events.sink.writing"},
+    {"observability_events.sink.receiver"},
+    {"observability_events.sink.grpc_door", "observability_events.sink.http_door"},
+    {"observability_events.sink.receiving"},
+    {"observability_events.sink.decoding", "observability_events.sink.writing"},
     {"observability_events.sink.lane"},
     {"observability_events.sink.otlp", "observability_events.surroundings"},
     {
@@ -166,6 +169,7 @@ COMMANDS: Final = (
         "otel_auto_assign.commands.reconcile",
         "otel_auto_assign.commands.report",
         "otel_auto_assign.commands.settings",
+        "otel_auto_assign.commands.sink",
         "otel_auto_assign.commands.spool",
     },
     {
@@ -200,7 +204,7 @@ HOUSES: Final = {
 command line stands on the exporter and on what reads; zero code and the testing kit on both of the first."""
 EXTRAS: Final = {
     "opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "psycopg", "orjson", "typer", "rich", "scipy",
-    "numpy", "grpc", "openfeature", "pytest",
+    "numpy", "grpc", "google", "h11", "openfeature", "pytest",
 }  # fmt: skip
 """What only an extra installs: the instrumentation must do without."""
 MAY_USE_EXTRAS: Final = (

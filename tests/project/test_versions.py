@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from tests.project.sources import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = ("postgres", "otlp", "report")  # what users install; the tools of `dev` may be the newest
+EXTRAS = ("postgres", "otlp", "report", "sink")  # what users install; the tools of `dev` may be the newest
 
 
 def requirements(*lines: str) -> dict[str, Requirement]:

@@ -16,7 +16,7 @@ import queue
 import threading
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NotWrittenError", "SinkWriter"]
 
-LANES: Final = 2
-"""Connections: while one is held by a lock or a slow statement, the other goes on."""
 ANSWER_SECONDS: Final = 0.1  # for a lane to say so itself that the deadline has come
 IDLE_SECONDS: Final = 5.0  # after which a lane asks the database whether it is still there
 READY_SECONDS: Final = 20.0  # an answer of the database is good for so long
@@ -50,23 +48,29 @@ ABORT_GRACE_SECONDS: Final = 1.5  # for a lane to end its statement, on the serv
 _log = SafeLog(__name__)
 
 
-class _Call(NamedTuple):
-    spans: Iterable[EndedSpan]
-    deadline: float
-    written: Future[None]
+class _Call:
+    """What was submitted; it lets go of the spans when its caller has given it up, for its turn may come much later."""
+
+    def __init__(self, spans: Iterable[EndedSpan], deadline: float) -> None:
+        self.spans = spans
+        self.deadline = deadline
+        self.written: Future[None] = Future()
+        self.written.add_done_callback(self._forget)
+
+    def _forget(self, _: Future[None]) -> None:
+        self.spans = ()
 
 
 class SinkWriter:
     """Writes spans' rows while their senders wait; any thread may call it.
 
     Args:
-        settings: Where to, batch and time-outs. Rows that the database refuses for good become dead letters in the
-            folder of its spool; nothing else is ever on disk here.
-        lanes: How many connections.
+        settings: Where to, by how many connections, batch and time-outs. Rows that the database refuses for good become
+            dead letters in the folder of its spool; nothing else is ever on disk here.
         meter_provider: Gets the metrics; by default the global one.
     """
 
-    def __init__(self, settings: Settings, *, lanes: int = LANES, meter_provider: MeterProvider | None = None) -> None:
+    def __init__(self, settings: Settings, *, meter_provider: MeterProvider | None = None) -> None:
         self._settings = settings
         self._ledger = Ledger()
         self._telemetry = Telemetry(self, meter_provider, component=semconv.COMPONENT_SINK)
@@ -74,7 +78,7 @@ class SinkWriter:
         self._pauses = threading.Event()  # never set but at the end: lanes wait for it
         self._lanes = [
             Lane(settings, self._ledger, proofs, self._telemetry.operation, pause=self._pauses.wait)
-            for _ in range(lanes)
+            for _ in range(settings.sink_connections)
         ]
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -103,7 +107,7 @@ class SinkWriter:
         Safe: committed, in the table before, or a dead letter on the disk. If that is not so at ``deadline``, by
         ``time.monotonic()``, it has `NotWrittenError`; a moment later if a lane is stuck, so do not wait for it longer.
         """
-        call = _Call(spans, deadline, Future())
+        call = _Call(spans, deadline)
         if self._closed:
             call.written.set_exception(NotWrittenError("the sink is being shut down"))
         else:

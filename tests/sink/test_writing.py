@@ -34,9 +34,9 @@ POISON = "CONSTRAINT no_poison CHECK (context->>'trigger' <> 'poison')"
 
 
 @contextmanager
-def sink(dsn: str, *, lanes: int = 1, **changes: Any) -> Iterator[SinkWriter]:
-    """A writer; in the end its accounts balance, and it has nothing in hand."""
-    writer = SinkWriter(settings(dsn, **changes), lanes=lanes)
+def sink(dsn: str, **changes: Any) -> Iterator[SinkWriter]:
+    """A writer of one lane; in the end its accounts balance, and it has nothing in hand."""
+    writer = SinkWriter(settings(dsn, **({"sink_connections": 1} | changes)))
     writer.start()
     try:
         yield writer
@@ -183,7 +183,7 @@ def test_a_bad_row_alone_waits_for_a_good_one(conn: Connection, dsn: str) -> Non
     """
     create_events_table(conn, extra=POISON)
     bad = quotes(1, trigger="poison")
-    with sink(dsn, lanes=2) as writer:
+    with sink(dsn, sink_connections=2) as writer:
         writer.write(quotes(1), soon())
         with pytest.raises(NotWrittenError):
             writer.write(bad, soon(0.5))
@@ -198,7 +198,7 @@ def test_a_bad_row_alone_waits_for_a_good_one(conn: Connection, dsn: str) -> Non
 def test_a_bad_row_is_proven_bad_by_another_lane(conn: Connection, dsn: str) -> None:
     """While one lane has it in hand, what another one commits is proof enough."""
     create_events_table(conn, extra=POISON)
-    with sink(dsn, lanes=2) as writer:
+    with sink(dsn, sink_connections=2) as writer:
         bad = writer.submit(quotes(1, trigger="poison"), soon(20))
         until(lambda: writer.accounts().accepted == 1)
         while not bad.done():
@@ -297,7 +297,7 @@ def test_a_lock_of_the_application_holds_only_what_it_must(conn: Connection, dsn
 def test_the_server_knows_it_by_a_name_of_its_own(conn: Connection, dsn: str) -> None:
     """By it `doctor` tells rows made in the process from rows made behind a collector."""
     names = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'otel-auto-assign-sink'"
-    with sink(dsn, lanes=2):
+    with sink(dsn, sink_connections=2):
         until(lambda: conn.execute(names).fetchone() == (2,))
     until(lambda: conn.execute(names).fetchone() == (0,))
 

@@ -1,0 +1,1 @@
+"""The sink: rows made behind a collector."""
