@@ -75,6 +75,8 @@ def test_what_is_in_hand_is_finished(conn: Connection, dsn: str, sign: signal.Si
         sink.process.send_signal(sign)
         sink.says("told to end")
         until(lambda: not _listens(sink.ports["grpc"]) and not _listens(sink.ports["http"]))
+        (moment,) = conn.execute("SELECT clock_timestamp()").fetchone() or ()
+        until(lambda: conn.execute(WAITING + " AND query_start > %s", (moment,)).fetchone() == (2,))  # tried again
         host.rollback()
         assert calls[0].result() is None
         assert calls[1].result() == (200, "close")

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import socket
+import tracemalloc
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from observability_events.rows import all_rows_of
 from observability_events.sink import http_door
+from observability_events.sink.decoding import TooLargeError, unpacked
 from observability_events.sink.receiving import MESSAGE_BYTES
 from otel_auto_assign import semconv
 from tests.exporters.support import count, read, span, until
@@ -105,6 +107,18 @@ def test_what_is_wrong_is_said_as_the_protocol_has_it(conn: Connection, dsn: str
             assert json.loads(said)["message"]
         assert sink.post(good)[0].status == 200
     assert count(conn) == 1
+
+
+def test_of_what_is_too_large_no_more_is_unpacked_than_may_be() -> None:
+    """A hundred kilobytes can become a hundred megabytes: it is stopped at the limit."""
+    bomb = gzip.compress(bytes(100 * 2**20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLargeError):
+            unpacked(bomb, 2**20)
+        assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.usefixtures("events_table")
@@ -205,4 +219,5 @@ def test_who_says_nothing_is_hung_up_on(dsn: str, monkeypatch: pytest.MonkeyPatc
     nothing, half, idle, slow = asyncio.run(answers())
     assert (nothing, half) == (b"", b"")
     assert idle.startswith(b"HTTP/1.1 200 ")
+    assert b"Connection: close" not in idle
     assert slow.startswith(b"HTTP/1.1 503 ")

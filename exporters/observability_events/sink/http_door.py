@@ -203,6 +203,8 @@ class _Line:
 
     async def answer(self, answer: _Answer, *, head: bool, close: bool) -> None:
         """Answer the request in hand."""
+        if self._http.their_state is h11.SEND_BODY:
+            self._http.next_event()  # of a request without a body this is its end; of another there is more to come
         headers = [
             ("Content-Type", answer.form),
             ("Content-Length", str(len(answer.body))),
