@@ -245,7 +245,7 @@ class Pipeline:
                 with _ending.share(self._settings.shutdown_timeout) as left:
                     self._end(thread, left)
             else:
-                self._end(thread, timeout)
+                self._end(thread, min(timeout, threading.TIMEOUT_MAX))
         self._leave_behind()
 
     def _end(self, thread: threading.Thread | CallersThread, timeout: float) -> None:

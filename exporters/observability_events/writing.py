@@ -143,7 +143,10 @@ class Writing:
 
     def _open(self) -> None:
         if self._spool.usable:
-            self._spool.tend(idle=False)
+            try:
+                self._spool.tend(idle=False)
+            except Exception as error:
+                _guard.swallowed("opening the spool", error)
             self._keep_house()
 
     def _finished(self) -> bool:
@@ -269,10 +272,13 @@ class Writing:
             self._tell_caught_up()
             return
         idle = not self.buffer and not self.maker.ahead and self._delivery.empty
-        self._spool.tend(idle=idle)
-        self._backlog.look()
-        self._tell_caught_up()
-        self._write_status()
+        try:
+            self._spool.tend(idle=idle)
+            self._backlog.look()
+            self._tell_caught_up()
+            self._write_status()
+        except Exception as error:  # a fault of ours here must not end the thread, nor keep rows back
+            _guard.swallowed("seeing to the spool", error)
 
     def _tell_caught_up(self) -> None:
         caught_up = not self._backlog.waits and self._delivery.empty and not self.maker.ahead

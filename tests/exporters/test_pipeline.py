@@ -16,6 +16,7 @@ from packaging.version import Version
 from observability_events.pipeline import Pipeline
 from observability_events.postgres import PostgresWriter
 from observability_events.rows import all_rows_of, rows_of
+from observability_events.spool import Spool
 from observability_events.writing import Writing
 from otel_auto_assign import _guard, semconv
 from tests.exporters.support import count, row, span, until
@@ -161,6 +162,7 @@ def test_without_a_dsn_everything_is_dropped_and_said_once(
         "postgresql://u:p%zzhunter2@host/db",
         "host=x pasword=hunter2",
         "password='hunter2",
+        "host=/no/such\0/folder password=hunter2",
     ],
 )
 def test_a_bad_dsn_is_said_without_any_part_of_it(
@@ -233,6 +235,25 @@ def test_a_row_maker_that_fails_costs_its_span_only(
         assert pipeline.flush(5)
     assert pipeline.accounts().dropped == {"not_made": 2}
     assert count(conn) == 1
+
+
+@pytest.mark.usefixtures("events_table")
+def test_a_fault_in_looking_at_the_spool_costs_no_row(
+    conn: Connection, dsn: str, pipelines: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread goes on, from its first look on."""
+
+    def fault(_spool: Spool, *, idle: bool) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Spool, "tend", fault)
+    with _guard.strict(False):
+        pipeline = pipelines(dsn)
+        for written in (1, 2):
+            pipeline.accept(rows_of, span())
+            assert pipeline.flush(5)
+            assert count(conn) == written
+        pipeline.shutdown()
 
 
 @pytest.mark.usefixtures("events_table")

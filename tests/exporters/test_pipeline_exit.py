@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import textwrap
@@ -80,6 +81,15 @@ def test_interpreter_exit_does_not_wait_for_ever(tmp_path: Any) -> None:
     )
     assert time.monotonic() - began < 4.0
     assert done.stderr.count("7 pieces (spans or rows) were not written") == 1
+
+
+@pytest.mark.usefixtures("events_table")
+def test_an_end_may_have_no_limit(conn: Connection, dsn: str, pipelines: Callable[..., Pipeline]) -> None:
+    """It takes as long as the writing does."""
+    pipeline = pipelines(dsn, schedule_delay=60.0)
+    pipeline.accept(rows_of, span())
+    pipeline.shutdown(math.inf)
+    assert count(conn) == 1
 
 
 class _Late(deque[Any]):
