@@ -17,8 +17,6 @@ import os
 import threading
 import time
 import weakref
-from multiprocessing import parent_process
-from multiprocessing.util import Finalize, register_after_fork
 from typing import TYPE_CHECKING, Final
 
 from observability_events import folder
@@ -26,7 +24,7 @@ from observability_events.connection import dsn_problem
 from observability_events.console import ConsoleWriter
 from observability_events.dead_letters import DeadLetters
 from observability_events.delivery import Writer
-from observability_events.ending import CallersThread, Ending
+from observability_events.ending import LAST_CHANCE_SECONDS, CallersThread, Ending
 from observability_events.postgres import PostgresWriter
 from observability_events.refusals import OnRefused, nothing_kept
 from observability_events.spool import Spool
@@ -35,6 +33,7 @@ from observability_events.telemetry import Reading, Telemetry
 from observability_events.writing import SHUTDOWN, Writing
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
+from otel_auto_assign._leaving import before_leaving
 from otel_auto_assign.settings import Settings
 
 if TYPE_CHECKING:
@@ -338,22 +337,16 @@ def _begin_in_child() -> None:
         pipeline._begin()  # noqa: SLF001 - likewise
 
 
-def _shut_down_all() -> None:
-    """At the interpreter's exit, for providers that nobody shuts down; those registered after us come first."""
+def _shut_down_all(seconds: float | None = None) -> None:
+    """At the end of the process, for providers that nobody shuts down; those registered after us come first."""
+    end = None if seconds is None else time.monotonic() + seconds
     for pipeline in list(_live):
         try:
-            pipeline.shutdown()
+            pipeline.shutdown(None if end is None else max(end - time.monotonic(), LAST_CHANCE_SECONDS))
         except Exception as error:
             _guard.swallowed("shutting the rows' pipeline down", error)
 
 
-def _end_with_worker(_live: object) -> None:
-    """Have a worker of multiprocessing write its rows: it leaves by ``os._exit``, which no ``atexit`` sees."""
-    Finalize(None, _shut_down_all, exitpriority=0)
-
-
-register_after_fork(_live, _end_with_worker)
-if parent_process() is not None:  # a worker that was spawned, and has imported us only now
-    _end_with_worker(_live)
+before_leaving(_shut_down_all, first=True)
 os.register_at_fork(after_in_child=_begin_in_child)
 atexit.register(_shut_down_all)

@@ -13,7 +13,7 @@ from tests.project.sources import imports, modules
 GROUND: Final = (
     {"otel_auto_assign.reasons"},
     {"otel_auto_assign.values"},
-    {"otel_auto_assign.semconv", "otel_auto_assign.settings", "otel_auto_assign._version"},
+    {"otel_auto_assign._leaving", "otel_auto_assign.semconv", "otel_auto_assign.settings", "otel_auto_assign._version"},
     {"otel_auto_assign._guard"},
 )
 """A module may import what stands on a line below its own, in a house where it stands; never its own line or above."""
@@ -99,7 +99,8 @@ EXPORTER: Final = (
 ZERO_CODE: Final = (
     {"otel_auto_assign.environment_variables"},
     {"otel_auto_assign.instrumentor"},
-    {"otel_auto_assign.targets", "otel_auto_assign._patches", "otel_auto_assign._wiring"},
+    {"otel_auto_assign.targets", "otel_auto_assign._wiring", "otel_auto_assign._workers"},
+    {"otel_auto_assign._patches"},
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
 READING: Final = (
@@ -123,7 +124,7 @@ READING: Final = (
     {"otel_auto_assign.analysis.comparison_text", "otel_auto_assign.analysis.looks"},
     {"otel_auto_assign.analysis.comparison"},
     {"otel_auto_assign.analysis.sides", "otel_auto_assign.analysis.template"},
-    {"otel_auto_assign.analysis.loading", "otel_auto_assign.analysis.measures"},
+    {"otel_auto_assign.analysis.gaps", "otel_auto_assign.analysis.loading", "otel_auto_assign.analysis.measures"},
     {"otel_auto_assign.analysis.cohorts"},
     {"otel_auto_assign.analysis.doctor.text"},
     {"otel_auto_assign.analysis.doctor"},
