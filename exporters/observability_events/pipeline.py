@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from observability_events.accounts import Accounts
     from observability_events.folder import Destination
+    from observability_events.place import Place
     from observability_events.records import Make
 
 _log = SafeLog(__name__)
@@ -157,17 +158,18 @@ class Pipeline:
             self._start()
         if waiting + 1 >= self._batch:
             self._work.ring()
-        if self._syncer is not None:
-            self._have_synced(self._syncer)
+        if self._syncer is not None or (place is None and self._append_span is not None):
+            self._secure(place)
         if self._writing.over:
             self._leave_late()
         return True
 
-    def _have_synced(self, syncer: Syncer) -> None:
-        if self._settings.power_wait:
-            syncer.wait()
-        else:
-            syncer.ask()
+    def _secure(self, place: Place | None) -> None:
+        """Have the disk synced as the settings say; count a span that it does not hold as they promise."""
+        if self._syncer is not None and place is not None and not self._settings.power_wait:
+            self._syncer.ask()
+        elif self._syncer is None or place is None or not self._syncer.wait(place):
+            self._ledger.unsecured()
 
     def accounts(self) -> Accounts:
         """Give what became of all that was handed over to this process."""

@@ -212,6 +212,14 @@ TABLE: Final = (
         points=lambda of: [(of.accounts.dead_lettered, {})],
     ),
     Instrument(
+        name=semconv.METRIC_UNSECURED,
+        kind=COUNTER,
+        unit="{span}",
+        description="Spans whose end returned before the disk held them as the durability promises.",
+        source="`unsecured`",
+        points=lambda of: [(of.accounts.unsecured, {})],
+    ),
+    Instrument(
         name=semconv.METRIC_SPOOL_PENDING,
         kind=UP_DOWN_COUNTER,
         unit="{piece}",

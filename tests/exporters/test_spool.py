@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import signal
@@ -317,12 +318,43 @@ def test_power_syncs(spools: Callable[..., Spool], monkeypatch: pytest.MonkeyPat
     spool = spools(durability="power")
     append(spool, 3)
     assert synced == [""]
-    assert spool.sync()
+    spool.sync()
     spool.seal()
-    assert spool.sync()
+    spool.sync()
+    assert synced == ["", ".segment", "", ".segment", ".segment"]  # once more for what came until it was sealed
     synced.clear()
-    assert spool.sync()
+    spool.sync()
     assert synced == [".segment"]  # the current one; the sealed one is synced for good
+
+
+def test_a_segment_that_cannot_be_synced_is_left(
+    spools: Callable[..., Spool], clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is unsure for good, for the disk gives its error once; spans wait in memory, and then in another segment."""
+    asked: list[int] = []
+
+    def fail_once(descriptor: int) -> None:
+        asked.append(descriptor)
+        if len(asked) == 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fail_once)
+    caplog.set_level(logging.INFO)
+    spool = spools(durability="power")
+    ((first, _),) = append(spool)
+    spool.sync()
+    assert first.unsure
+    assert spool.append_span(rows_of, span()) is None
+    spool.tend(idle=False)
+    assert caplog.text.count("Input/output error") == 1
+    clock.now += RETRY_SECONDS
+    ((second, _),) = append(spool)
+    spool.sync()
+    assert not second.unsure
+    assert asked == [first.descriptor, second.descriptor]
+    assert first in spool.sealed
+    spool.tend(idle=False)
+    assert caplog.text.count("the disk takes again what waits") == 1
 
 
 def test_a_segment_that_is_sealed_in_between_is_not_entered(spools: Callable[..., Spool]) -> None:

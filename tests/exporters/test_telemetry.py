@@ -146,6 +146,7 @@ def test_metrics_are_the_accounts(dsn: str, meters: Meters, pipelines: Callable[
         (semconv.METRIC_ADOPTED, None): 0,
         (semconv.METRIC_HANDED_OVER, None): 0,
         (semconv.METRIC_DEAD_LETTERED, None): 1,
+        (semconv.METRIC_UNSECURED, None): 0,
         (semconv.METRIC_SPOOL_PENDING, None): 0,
         (semconv.METRIC_SPOOL_LIMIT, None): 256 * 2**20,
         (semconv.METRIC_CIRCUIT, "closed"): 1,
