@@ -25,13 +25,14 @@ from observability_events import folder
 from observability_events.connection import dsn_problem
 from observability_events.console import ConsoleWriter
 from observability_events.dead_letters import DeadLetters
-from observability_events.delivery import Writer
 from observability_events.ending import CallersThread, Ending
+from observability_events.instruments import Reading
 from observability_events.postgres import PostgresWriter
 from observability_events.refusals import OnRefused, nothing_kept
 from observability_events.spool import Spool
 from observability_events.syncing import Syncer
-from observability_events.telemetry import Reading, Telemetry
+from observability_events.telemetry import Telemetry
+from observability_events.writer import Writer
 from observability_events.writing import SHUTDOWN, Writing
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
