@@ -62,6 +62,7 @@ EXPORTER: Final = (
     {
         "observability_events.statement",
         "observability_events.backlog",
+        "observability_events.living",
         "observability_events.roles",
         "observability_events.syncing",
         "observability_events.unfinished",
