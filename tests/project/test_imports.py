@@ -172,6 +172,7 @@ COMMANDS: Final = (
         "otel_auto_assign.commands.settings",
         "otel_auto_assign.commands.spool",
     },
+    {"otel_auto_assign.commands.spool_text"},
     {
         "otel_auto_assign.commands.database",
         "otel_auto_assign.commands.health",
