@@ -301,6 +301,18 @@ def test_two_owners_do_not_meet(spools: Callable[..., Spool]) -> None:
     assert sorted(owner.alive for owner in second.ownership.destination.owners()) == [False, True]
 
 
+def test_a_segment_that_cannot_be_begun_leaves_nothing(
+    spools: Callable[..., Spool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk takes the name and not the header: the file goes, or there would be one more every few seconds."""
+    spool = spools()
+    append(spool)
+    monkeypatch.setattr(os, "write", lambda _descriptor, data: len(data) - 1)
+    spool.seal()
+    monkeypatch.undo()
+    assert on_disk(spool) == [1]
+
+
 def test_power_syncs(spools: Callable[..., Spool], monkeypatch: pytest.MonkeyPatch) -> None:
     """With `power` the folder is synced when a segment is begun, and what was written when it is asked for."""
     synced: list[str] = []
