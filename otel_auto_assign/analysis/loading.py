@@ -26,7 +26,7 @@ PORTION: Final = 20_000
 NO_JOB_ID: Final = "jobs that say neither job_id nor booking"
 NO_ATTEMPT_ID: Final = "inline runs that say no attemptId"
 NO_DURATION: Final = "calls without a readable duration"
-OF_OTHERS: Final = "calls of runs that began outside the window, or have no start"
+OF_OTHERS: Final = "calls of runs that began before the window, or have no start"
 NO_END_DURATION: Final = "inline runs whose terminal has no readable duration"
 _LEFT_OUT: Final = (NO_JOB_ID, NO_ATTEMPT_ID, NO_RUN_ID, NO_DURATION, OF_OTHERS, NO_END_DURATION)
 
@@ -220,22 +220,21 @@ class _Reading:
         return Calls(**{column.name: columns.column(column.name) for column in fields(Calls)})
 
     def _calls(self, columns: _Columns, events: EventsTable, jobs: Runs, inline: Runs) -> int:
-        """Load them, and give how many were seen."""
+        """Load them, and give how many of all that were seen began in the window."""
         places = [{name: place for place, name in enumerate(runs.names)} for runs in (jobs, inline)]
         first, last = (moment.timestamp() * 1000 for moment in (self.window.start, self.window.end))
         seen = 0
         for rows in self.portions("cohort_calls", events):
             kept = []
-            seen += len(rows)
             for row in rows:
                 _, run, of_inline, direct, _, _, began, *_ = row
                 place = UNKNOWN if direct else places[of_inline].get(run, UNKNOWN)
-                if place == UNKNOWN and not direct:
-                    self.left_out[OF_OTHERS if run else NO_RUN_ID] += 1
-                elif direct and not first <= began < last:
-                    continue
-                else:
+                inside = first <= began < last
+                seen += inside
+                if place != UNKNOWN or (direct and inside):
                     kept.append((place, *row))
+                elif inside:  # what is outside belongs to other windows
+                    self.left_out[OF_OTHERS if run else NO_RUN_ID] += 1
             if kept:
                 self._add(columns, kept, jobs, inline)
         return seen

@@ -159,15 +159,22 @@ def test_runs_without_a_booking_are_in_no_figure_of_bookings(conn: Connection) -
 def test_a_run_counts_where_it_began(conn: Connection) -> None:
     """With its end beyond the window; one that began before it is left to the window before."""
     before, last = WINDOW.start - timedelta(seconds=5), WINDOW.end - timedelta(seconds=5)
+    after = [*job("5" * 16, at=WINDOW.end), *stripped(job("6" * 16, at=WINDOW.end, booking=None), "job_id")]
     cohort = loaded(
         conn,
-        [*job("1" * 16, at=before), *job("2" * 16, at=last), *inline("3" * 16, at=last), *inline("4" * 16, at=before)],
+        [
+            *job("1" * 16, at=before),
+            *job("2" * 16, at=last),
+            *inline("3" * 16, at=last),
+            *inline("4" * 16, at=before),
+            *after,
+        ],
     )
     assert cohort.jobs.names.tolist() == ["2" * 16]
     assert cohort.jobs.ms.tolist() == [10_000]
     assert cohort.inline.names.tolist() == ["3" * 16]
     assert len(cohort.calls) == 3
-    assert cohort.unreadable == {loading.OF_OTHERS: 2}  # of the others' calls, those in the window
+    assert cohort.unreadable == {loading.OF_OTHERS: 1}  # of the others' calls, the one that began in the window
 
 
 def test_days_are_those_of_the_restaurants_clock(conn: Connection) -> None:

@@ -71,6 +71,19 @@ def test_the_plan_says_how_long_it_takes(conn: Connection, dsn: str, folder: Pat
     assert not (folder / "gate.ndjson").exists()
 
 
+def test_a_look_says_how_much_longer(conn: Connection, dsn: str, folder: Path) -> None:
+    """Of twenty jobs a day ten are with the flags on, so that a thousand take a hundred days."""
+    goal = '[[stage.goal]]\nname = "enough"\nmeasure = "job_ms"\nstatistic = "rows"\nat_least = 1000\n'
+    (folder / "plan.toml").write_text(PLAN + goal)
+    insert(conn, Pilot(days=14).rows())
+    found = told(dsn, folder, "--as-of", "2026-09-15")
+    (enough,) = [one for one in found["outlook"] if one["name"] == "enough"]
+    assert (enough["days"], enough["in_words"]) == (
+        100,
+        "enough: not decidable at this volume within 56 days; 2 times the restaurants",
+    )
+
+
 def test_the_plan_is_reckoned_from_rows_of_the_years_before(conn: Connection, dsn: str, folder: Path) -> None:
     """Which name no job, no flags and no environment: it says by what it takes them."""
     before = stripped(Pilot(switch=lambda *_: False).rows(), "job_id", "flags", "environment", "flow", "planner_calls")
