@@ -114,6 +114,7 @@ READING: Final = (
     {"otel_auto_assign.analysis.gate_text", "otel_auto_assign.analysis.page.comparison"},
     {"otel_auto_assign.analysis.page.report"},
     {
+        "otel_auto_assign.analysis.page.course",
         "otel_auto_assign.analysis.page.reasons",
         "otel_auto_assign.analysis.page.shift",
         "otel_auto_assign.analysis.page.timeline",

@@ -99,8 +99,9 @@ ROWS: Final = (
           "pass the restaurant's id to traced_job, or say it by current_job().booking(restaurant_id=…)", WARNING),
     Check("no_booking", "rows", "name no booking: it was deleted, or never said",
           "pass the booking's id to the traced function; what was deleted counts in no figure by booking", WARNING),
-    Check("no_job_id", "rows of the job flow", "have no job_id: jobs cannot be told from each other",
-          "older telemetry wrote none: start the window after the writer was renewed"),
+    Check("no_job_id", "rows of the job flow", "have no job_id: jobs cannot be told from each other for sure",
+          "older telemetry wrote none: figures tell its jobs by booking and start, and these checks leave them out; "
+          "start the window after the writer was renewed"),
     Check("no_attempt_id", "rows of the inline flow", "have no attemptId: runs cannot be told from each other",
           "older telemetry wrote none: start the window after the writer was renewed"),
     Check("strange_source", "rows", "have our event types under another source",
