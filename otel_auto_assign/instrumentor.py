@@ -78,13 +78,13 @@ class AutoAssignInstrumentor(BaseInstrumentor):  # type: ignore[misc] # the pack
         """Trace the targets; nothing is raised, for that would stop every later instrumentor.
 
         Args:
-            **given: ``targets`` (a sequence of `Target`; default: those of ``OTEL_AUTO_ASSIGN_CONFIG``, else of the
-                working directory's pyproject.toml), and what `configure` takes.
+            **given: ``targets`` (a sequence of `Target`), or ``config``, the path of a file with targets (default:
+                that of ``OTEL_AUTO_ASSIGN_CONFIG``, else the working directory's pyproject.toml); and what
+                `configure` takes. A declarative configuration file of OpenTelemetry's gives ``config``.
         """
         try:
-            targets = given.get("targets")
-            provider = given.get("tracer_provider")
-            self._watch = _Watch(_targets_of_the_environment() if targets is None else targets, provider)
+            targets, provider = given.get("targets"), given.get("tracer_provider")
+            self._watch = _Watch(_targets_of(given.get("config")) if targets is None else targets, provider)
             in_force = {name: given[name] for name in _CONFIGURED if given.get(name) is not None}
             if in_force:
                 configure(**in_force)
@@ -196,9 +196,9 @@ def _why_never(target: Target) -> str:
     return f"none of {', '.join(target.modules)} was imported"
 
 
-def _targets_of_the_environment() -> list[Target]:
+def _targets_of(config: object) -> list[Target]:
     """Read the file that is named, else the working directory's pyproject.toml; what is wrong is said in the log."""
-    named = os.environ.get(ENV_CONFIG, "").strip()
+    named = str(config or os.environ.get(ENV_CONFIG, "")).strip()
     path = Path(named or PYPROJECT)
     if not named and not _has_section(path):
         return []
@@ -206,7 +206,7 @@ def _targets_of_the_environment() -> list[Target]:
         targets, wrong = read_targets(path)
     except (OSError, ValueError) as error:
         text = f"{path} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-        _log.warning("nothing is traced without code (%s): %s", ENV_CONFIG, text)
+        _log.warning("nothing is traced without code (%s): %s", "config" if config else ENV_CONFIG, text)
         return []
     for sentence in wrong:
         _log.warning("%s; it is not traced", sentence)
