@@ -24,7 +24,7 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 
 from otel_auto_assign._guard import SafeLog, swallowed
 from otel_auto_assign._leaving import before_leaving, forget
-from otel_auto_assign._patches import Patch, RefusedError, patch, undo
+from otel_auto_assign._patches import NotThereError, Patch, RefusedError, name_of, patch, undo
 from otel_auto_assign._runtime import configure, runtime
 from otel_auto_assign._wiring import wire
 from otel_auto_assign._workers import RQS_WORKERS, flush_spans, wrap_horses
@@ -106,6 +106,7 @@ class _Watch:
     def __init__(self, targets: Sequence[Target], provider: trace.TracerProvider | None) -> None:
         self.reports = [Report(target) for target in targets]
         self._flush = functools.partial(flush_spans, provider)
+        self._modules: dict[str, ModuleType] = {}  # those of the targets whose import has ended
         self._patches: list[Patch] = []
         self._lock = threading.RLock()  # an import of one module may import another in between
         self._ended = False
@@ -115,7 +116,7 @@ class _Watch:
         modules = {module: None for report in self.reports for module in report.target.modules}
         modules.pop(_SCRIPT, None)  # it is there already and still empty: told at the exit
         for module in modules:
-            wrapt.register_post_import_hook(self._imported, module)
+            wrapt.register_post_import_hook(functools.partial(self._imported, module), module)
         atexit.register(self._tell_waiting)
         if self.reports:
             wrapt.register_post_import_hook(self._rq_imported, RQS_WORKERS)
@@ -129,20 +130,22 @@ class _Watch:
             forget(self._flush)
             for left in undo(self._patches):
                 _log.warning(
-                    "%s of %r was wrapped by somebody else after us and cannot be set back", left.name, left.owner
+                    "%s of %s was wrapped by somebody else after us, or takes no more changes: it cannot be set back",
+                    left.name,
+                    name_of(left.owner),
                 )
             self._patches.clear()
 
-    def _imported(self, module: ModuleType) -> None:
+    def _imported(self, name: str, module: ModuleType) -> None:
         """Trace the targets that are in ``module``; called within the host's import, so nothing is raised."""
-        try:
-            with self._lock:
-                if not self._ended:
-                    for report in self.reports:
-                        if report.state is WAITING and module.__name__ in report.target.modules:
-                            self._trace(report, module)
-        except Exception as error:
-            swallowed(f"looking for targets in {getattr(module, '__name__', module)}", error)
+        with self._lock:
+            self._modules[name] = module
+            for report in self.reports:
+                try:
+                    if not self._ended and report.state is WAITING and name in report.target.modules:
+                        self._trace(report)
+                except Exception as error:
+                    swallowed(f"looking for the target {report.target.call}", error)
 
     def _rq_imported(self, module: ModuleType) -> None:
         """Have RQ's work horses send spans and rows; called within the host's import, so nothing is raised."""
@@ -153,19 +156,44 @@ class _Watch:
         except Exception as error:
             swallowed("looking at RQ's workers", error)
 
-    def _trace(self, report: Report, module: ModuleType) -> None:
-        names = report.target.within(module.__name__)
-        if f"{module.__name__}.{names[0]}" in report.target.modules and _may_be_a_module(module, names[0]):
-            return  # the hook of the inner module will come
-        try:
-            made = patch(module, names, report.target.decorate)
-        except RefusedError as error:
-            report.state, report.detail = REFUSED, str(error)
-            _log.warning("target %s (%s) is not traced: %s", report.target.call, report.target.role, error)
-            return
-        self._patches += made
-        report.state, report.detail = TRACED, ", ".join(_place(done) for done in made)
-        _log.info("target %s is traced as %s: %s", report.target.call, report.target.role, report.detail)
+    def _trace(self, report: Report) -> None:
+        """Trace a target in the innermost module that has it; those that are still to come are waited for."""
+        modules = report.target.modules
+        here = [name for name in modules if name in self._modules]
+        inner = modules[modules.index(here[-1]) + 1 :]
+        if any(name in sys.modules for name in inner):
+            return  # its hook will come
+        missing: NotThereError | None = None
+        for name in reversed(here):
+            try:
+                made = patch(self._modules[name], report.target.within(name), report.target.decorate)
+            except NotThereError as error:
+                missing = missing or error
+            except RefusedError as error:
+                self._refuse(report, error)
+                return
+            else:
+                self._patches += made
+                report.state, report.detail = TRACED, ", ".join(f"{name_of(done.owner)}.{done.name}" for done in made)
+                _log.info("target %s is traced as %s: %s", report.target.call, report.target.role, report.detail)
+                return
+        if missing is not None and not any(self._may_come(name) for name in modules):
+            self._refuse(report, missing)
+
+    def _may_come(self, name: str) -> bool:
+        """Tell whether a module by that name, which may be a class's or an object's, may still be imported."""
+        package, _, last = name.rpartition(".")
+        if name in self._modules:
+            return False
+        if name in sys.modules or not package:
+            return True
+        known = self._modules.get(package)
+        return self._may_come(package) if known is None else _may_be_a_module(known, last)
+
+    @staticmethod
+    def _refuse(report: Report, error: RefusedError) -> None:
+        report.state, report.detail = REFUSED, str(error)
+        _log.warning("target %s (%s) is not traced: %s", report.target.call, report.target.role, error)
 
     def _tell_waiting(self) -> None:
         for report in self.reports:
@@ -176,11 +204,6 @@ class _Watch:
 def _may_be_a_module(package: ModuleType, name: str) -> bool:
     found = getattr(package, name, None)
     return isinstance(found, ModuleType) or (found is None and hasattr(package, "__path__"))
-
-
-def _place(done: Patch) -> str:
-    owner = getattr(done.owner, "__qualname__", None) or getattr(done.owner, "__name__", type(done.owner).__qualname__)
-    return f"{owner}.{done.name}"
 
 
 def _why_never(target: Target) -> str:
