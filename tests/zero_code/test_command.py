@@ -244,6 +244,27 @@ def test_what_is_wrong_costs_the_program_nothing(folder: Path, page: str, said: 
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.debian
+@pytest.mark.parametrize(
+    ("environ", "shown"),
+    [
+        ({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ""}, False),
+        ({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "", "OTEL_PYTHON_LOG_CORRELATION": "true"}, True),
+        ({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "logging"}, True),
+    ],
+    ids=["as it is", "with ids", "without it"],
+)
+def test_warnings_beside_the_logging_instrumentation(folder: Path, environ: dict[str, str], shown: bool) -> None:
+    """It swallows what an application without logging would print, as docs/troubleshooting.md says, and the way out."""
+    (folder / "auto_assign.toml").write_text('[[targets]]\ncall = "planner.quite"\nrole = "quote"')
+    with (folder / "app.py").open("a") as app:
+        app.write("import logging\nlogging.getLogger('theirs').warning('of the host')\n")
+    done = run(folder, OTEL_AUTO_ASSIGN_CONFIG="auto_assign.toml", **environ)
+
+    assert done.returncode == 0
+    assert ("planner has no attribute 'quite'" in done.stderr, "of the host" in done.stderr) == (shown, shown)
+
+
 def test_the_variables_are_those_of_the_settings() -> None:
     """The module that the command reads names each of our variables, as itself."""
     import dataclasses
