@@ -81,12 +81,16 @@ def action(error: BaseException) -> Action:
         return Action.HOLD
     if not isinstance(error, psycopg.Error):
         return Action.ISOLATE if isinstance(error, (ValueError, TypeError, OverflowError)) else Action.DOUBT
-    state = error.sqlstate
-    if state is None:
+    if error.sqlstate is None:
         return Action.ISOLATE if isinstance(error, psycopg.DataError) else Action.RECONNECT
-    place = error.diag.source_function or ""
+    return _of_the_server(error, error.sqlstate)
+
+
+def _of_the_server(error: psycopg.Error, state: str) -> Action:
     if refused_by_policy(error):
         return Action.ISOLATE
-    if state == "23514" and place == "ExecFindPartition":  # no CHECK refuses this row; a partition is missing
-        return Action.HOLD
+    if state == "55P03" and error.diag.statement_position is not None:
+        return Action.BACK_OFF  # a table that the statement names is locked as a whole: halves would wait, too
+    if state == "23514" and error.diag.source_function == "ExecFindPartition":
+        return Action.HOLD  # no CHECK refuses this row; a partition is missing
     return _ACTIONS.get(state) or _ACTIONS.get(state[:2]) or Action.DOUBT

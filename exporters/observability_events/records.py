@@ -96,6 +96,7 @@ def of_span(make: object, span: EndedSpan) -> bytes:
         attributes = given.copy()  # type: ignore[union-attr] # the SDK's mapping hands its dict over in one go
     except AttributeError:
         attributes = dict(given or {})
+    attributes.pop(semconv.FUNCTION_NAME, None)  # on every span of ours, and in no row
     if not _KNOWN.issuperset(attributes):
         attributes = {name: attributes[name] for name in attributes if name in _KNOWN}
     service, environment = deployment(span.resource)

@@ -17,6 +17,8 @@ from otel_auto_assign.analysis.arrays import Bools, Codes, Floats
 UNKNOWN: Final = -1
 """Of a code: nobody said. Of a flag: neither on nor off."""
 ON, OFF = 1, 0
+NO_RUN_ID: Final = "calls in a flow that do not say in which run"
+"""What is counted as unreadable, by the name that `gaps` knows it by."""
 
 Flags = NDArray[np.int8]
 Integers = NDArray[np.int64]

@@ -50,6 +50,11 @@ def remarks(found: Comparison) -> list[str]:
     said = [f"INVALID: {fault}." for fault in found.faults]
     said += [f"MARGINAL at best: {cap}." for cap in found.caps]
     said += [_who("Baseline", found.baseline), _who("Post side", found.post)]
+    both, bookings = found.baseline.bookings & found.post.bookings, found.baseline.bookings | found.post.bookings
+    if both:
+        said.append(
+            f"On both sides, for they were tried again under other flags: {len(both)} of {len(bookings)} bookings."
+        )
     for one in found.beyond:
         largest = ", ".join(_ms(value) for value in one.largest)
         many = f"{one.baseline} / {one.post}"

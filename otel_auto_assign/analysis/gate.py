@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -78,7 +78,7 @@ class Seen:
 
 
 def see(reader: Reader, stage: Stage, looks: Sequence[Look]) -> Seen:
-    """Read what a look at a stage needs, as of the reader's present.
+    """Read what a look at a stage needs, as of the reader's present, or of the date of the look if that is over.
 
     Raises:
         TableMissingError: if there is no such table.
@@ -89,7 +89,8 @@ def see(reader: Reader, stage: Stage, looks: Sequence[Look]) -> Seen:
     fixed = frozen(stage, looks)
     if fixed is None:
         fixed = _freeze(reader, stage, start)
-    window = Window(start, max(min(reader.now, due), start + _MOMENT))
+    reader = replace(reader, now=min(reader.now, due))
+    window = Window(start, max(reader.now, start + _MOMENT))
     before = Window(start - timedelta(days=stage.days), start) if stage.unit is Unit.WINDOW else None
     return Seen(start, due, window, before, fixed, reader.sides(stage, window, before=before))
 

@@ -13,7 +13,7 @@ import psycopg
 
 from otel_auto_assign import semconv
 from otel_auto_assign.analysis.arrays import Bools
-from otel_auto_assign.analysis.cohorts import UNKNOWN, Calls, Cohort, Runs
+from otel_auto_assign.analysis.cohorts import NO_RUN_ID, UNKNOWN, Calls, Cohort, Runs
 from otel_auto_assign.analysis.events import EVERYTHING, EventsTable, Filters, parameters, snapshot, statement
 from otel_auto_assign.analysis.windows import Window
 
@@ -23,7 +23,6 @@ SILENCE: Final = timedelta(hours=2)
 """A run whose last row is older does not run any more, as `reconcile` has it."""
 PORTION: Final = 20_000
 
-NO_RUN_ID: Final = "calls in a flow that do not say in which run"
 NO_DURATION: Final = "calls without a readable duration"
 OF_OTHERS: Final = "calls of runs that began outside the window, or have no start"
 NO_END_DURATION: Final = "inline runs whose terminal has no readable duration"

@@ -28,6 +28,12 @@ from otel_auto_assign.analysis.plans import (
 
 C = TypeVar("C", Goal, Guardrail)
 
+_LONGEST_DAYS: Final = 3650
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
+"""So that no date of a look, or of a baseline before the start, lies outside the calendar."""
+_MOST_OF_BASELINE: Final = 10.0
+"""A guardrail may allow more than the baseline's p95; beyond ten times of it percents were meant."""
+
 
 def default_plan() -> str:
     """The text of the plan that is shipped, with the goals of the contract's §7."""
@@ -76,6 +82,8 @@ def _stage(table: Any, where: str, earlier: list[Stage]) -> Stage:
     for key in ("name", "unit", "exposure", "days"):
         if key not in known:
             raise PlanError(f"{where} has no {key}")
+    if not known["name"].strip():
+        raise PlanError(f"{where}: name is empty, and the command line asks for a stage by its name")
     if known["unit"] not in set(Unit):
         raise PlanError(f"{where}: unit is {known['unit']!r}, it can be {listed(Unit)}")
     start = known.get("start")
@@ -119,7 +127,10 @@ def _check_stage(stage: Stage, where: str) -> None:
     if not [goal for goal in stage.goals if goal.decides] and not stage.guardrails:
         raise PlanError(f"{where} has no goal that decides and no guardrail: it could not but pass")
     _within(stage.exposure, 0, 1, f"{where}: exposure")
-    if stage.days < 1 or stage.soak_hours < 0 or stage.soak_hours > stage.days * 24:
+    _within(stage.days, 1, _LONGEST_DAYS, f"{where}: days")
+    if stage.start is not None and not _FIRST_YEAR <= stage.start.year <= _LAST_YEAR:
+        raise PlanError(f"{where}: start is in the year {stage.start.year}, is that meant?")
+    if stage.soak_hours < 0 or stage.soak_hours > stage.days * 24:
         raise PlanError(f"{where}: the look after {stage.days} days must come after {stage.soak_hours:g} hours of soak")
     _unique([claim.name for claim in claims], where, "goals and guardrails")
     for claim in claims:
@@ -162,13 +173,31 @@ def _check_claim(claim: Claim, where: str) -> None:
     limits = [limit for limit in (claim.above, claim.above_baseline_p95) if limit is not None]
     if len(limits) != (claim.statistic == "share_above"):
         raise PlanError(f"{where}: share_above, and nothing else, needs one of 'above' and 'above_baseline_p95'")
-    if claim.bound in {Bound.RISE_AT_MOST, Bound.FALL_AT_MOST}:
-        _within(claim.value, 0, 1, f"{where}: {claim.bound.value}")
     unchanged = 1 if claim.bound is Bound.RATIO_AT_MOST else 0
     if isinstance(claim, Guardrail) and claim.relative and claim.value <= unchanged:
         raise PlanError(f"{where}: without a margin it would hardly ever be held, though nothing had changed")
+    _check_bound(claim, where)
     if isinstance(claim, Goal):
         _check_goal(claim, where)
+
+
+def _check_bound(claim: Claim, where: str) -> None:
+    """Refuse a bound that nothing could break, or nothing keep: 85 where 0.85 was meant would let anything pass."""
+    said = f"{where}: {claim.bound.value} is {claim.value:g}"
+    if claim.statistic in {"rate", "share_above"} and not 0 < claim.value < 1:
+        raise PlanError(f"{said}, it must be a fraction between 0 and 1: 0.85 is 85 %")
+    if claim.statistic in COUNTS and claim.value < 1:
+        raise PlanError(f"{said}, and there are never fewer rows than none: write at least 1")
+    if claim.value <= 0 and claim.statistic not in {*COUNTS, "rate", "share_above"}:
+        raise PlanError(f"{said}, and {claim.measure} is never below 0")
+    if claim.above is not None and claim.above < 0:
+        raise PlanError(f"{where}: above is {claim.above:g}, and {claim.measure} is never below 0")
+    most = 1.0 if isinstance(claim, Goal) else _MOST_OF_BASELINE
+    if claim.above_baseline_p95 is not None and not 0 < claim.above_baseline_p95 <= most:
+        raise PlanError(
+            f"{where}: above_baseline_p95 is {claim.above_baseline_p95:g}, it must be a part of the baseline's p95: "
+            "0.85 is 85 %"
+        )
 
 
 def _check_goal(goal: Goal, where: str) -> None:
@@ -176,13 +205,14 @@ def _check_goal(goal: Goal, where: str) -> None:
         raise PlanError(f"{where}: a ratio of {goal.value:g} is no improvement, write one between 0 and 1")
     if goal.bound in {Bound.RISE_AT_MOST, Bound.FALL_AT_MOST}:
         raise PlanError(f"{where}: {goal.bound.value} is for guardrails: a goal says what improves")
-    if goal.max_days < 1:
-        raise PlanError(f"{where}: max_days must be at least 1")
+    _within(goal.max_days, 1, _LONGEST_DAYS, f"{where}: max_days")
     if goal.expect is None:
         if goal.statistic not in COUNTS:
             raise PlanError(f"{where} has no expect: without it nobody can tell how long the stage takes")
     elif goal.expect >= goal.value if goal.bound is not Bound.AT_LEAST else goal.expect <= goal.value:
         raise PlanError(f"{where}: what is expected ({goal.expect:g}) would not reach the goal ({goal.value:g})")
+    elif goal.expect < 0 or (goal.statistic in {"rate", "share_above"} and goal.expect > 1):
+        raise PlanError(f"{where}: expect is {goal.expect:g}, which no {goal.statistic} can be")
 
 
 def _known(table: Any, keys: Mapping[str, type], where: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from otel_auto_assign.analysis.cohorts import OFF, ON, UNKNOWN, Calls, Cohort, Flags, Runs
+from otel_auto_assign.analysis.gaps import too_many
 from otel_auto_assign.analysis.measures import overlap, side
 from otel_auto_assign.analysis.plans import Stage, Unit
 from otel_auto_assign.analysis.validity import EXPOSED, Side, caps, faults
@@ -42,9 +43,10 @@ class Sides:
         return found
 
     def caps(self, stage: Stage) -> tuple[str, ...]:
-        """Say why a comparison cannot pass; see `validity.caps`."""
+        """Say why a comparison cannot pass; see `validity.caps` and `gaps.too_many`."""
         beside = overlap(self.post, self.baseline) if stage.unit is Unit.BOOKING else 0.0
-        return caps(stage, overlap=beside)
+        missing = too_many(stage, {"post side": self.post, "baseline": self.baseline})
+        return (*caps(stage, overlap=beside), *missing)
 
     @staticmethod
     def who(cohort: Cohort, unit: Unit) -> Side:

@@ -20,6 +20,9 @@ EXPOSED: Final = 0.99
 ALLOCATION_ALARM: Final = 0.001
 """The chance below which an allocation is not what was planned: one false alarm in a thousand looks. Fabijan and
 others, Diagnosing sample ratio mismatch in online controlled experiments (2019)."""
+MAX_CARRIED: Final = 0.01
+"""The share of bookings that may be on both sides where days or windows are switched and not they: one that is tried
+again after midnight meets the next day's flags. As many as `EXPOSED` lets see other flags."""
 MAX_OVERLAP: Final = 0.10
 """The share of jobs that may compete with the other side's for tables before bookings are no clean units."""
 
@@ -163,9 +166,13 @@ def _unexposed(name: str, side: Side, *, on: bool) -> str:
 
 
 def _mixed_up(stage: Stage, post: Side, baseline: Side) -> Iterable[str]:
-    for word, shared in (("bookings", post.bookings & baseline.bookings), ("runs", post.runs & baseline.runs)):
-        if shared:
-            yield f"{len(shared)} {word} are on both sides, {min(map(str, shared))} for one"
+    both, bookings = post.bookings & baseline.bookings, len(post.bookings | baseline.bookings)
+    allowed = 0.0 if stage.unit is Unit.BOOKING else MAX_CARRIED * bookings
+    if len(both) > allowed:
+        yield f"{len(both)} of {bookings} bookings are on both sides, {min(map(str, both))} for one"
+    runs = post.runs & baseline.runs
+    if runs:
+        yield f"{len(runs)} runs are on both sides, {min(map(str, runs))} for one"
     if not post.exposure.runs or not baseline.exposure.runs:
         return  # one side is still empty: too little data
     if stage.unit is Unit.BOOKING and not post.restaurant_days & baseline.restaurant_days:

@@ -14,7 +14,7 @@ import pytest
 
 from otel_auto_assign import semconv
 from otel_auto_assign.analysis import loading
-from otel_auto_assign.analysis.cohorts import OFF, ON, UNKNOWN, Cohort
+from otel_auto_assign.analysis.cohorts import NO_RUN_ID, OFF, ON, UNKNOWN, Cohort
 from otel_auto_assign.analysis.loading import load
 from otel_auto_assign.analysis.measures import overlap, samples, side
 from otel_auto_assign.analysis.plans import MEASURES, Unit
@@ -244,7 +244,7 @@ def test_what_cannot_be_read_is_counted(conn: Connection) -> None:
     ]
     cohort = loaded(conn, rows)
 
-    assert cohort.unreadable == {loading.NO_DURATION: 2, loading.NO_RUN_ID: 2, loading.NO_END_DURATION: 1}
+    assert cohort.unreadable == {loading.NO_DURATION: 2, NO_RUN_ID: 2, loading.NO_END_DURATION: 1}
     found = samples(cohort, Unit.BOOKING)
     assert "planner_job_ms" not in found
     assert values(found["calls_per_booking"]) == [2]

@@ -101,7 +101,7 @@ def changed(old: str, new: str) -> str:
         (changed("ratio_at_most = 0.7", "ratio_at_most = 1.0"), "a ratio of 1 is no improvement"),
         (changed("expect = 0.5\n", ""), "(median) has no expect: without it nobody can tell how long the stage takes"),
         (changed("expect = 0.5", "expect = 0.7"), "what is expected (0.7) would not reach the goal (0.7)"),
-        (changed("expect = 0.5", "expect = 0.5\nmax_days = 0"), "max_days must be at least 1"),
+        (changed("expect = 0.5", "expect = 0.5\nmax_days = 0"), "max_days is 0, it must be from 1 to 3650"),
         (changed("expect = 0.5", "expect = 0.5\nrequires = 'speed'"), "'speed', which is none of its guardrails"),
         (changed("expect = 0.5", "expect = 0.5\nabove = 3"), "share_above, and nothing else, needs one of 'above' and"),
         (
@@ -110,9 +110,14 @@ def changed(old: str, new: str) -> str:
         ),
         (changed('"job_success"', '"job_ms"'), "rate goes with measures of 0 and 1, which are cache_hit, "),
         (changed("at_least = 0.65", "rise_at_most = 0"), "without a margin it would hardly ever be held"),
-        (changed("at_least = 0.65", "rise_at_most = 10"), "rise_at_most is 10, it must be from 0 to 1"),
+        (changed("at_least = 0.65", "rise_at_most = 10"), "rise_at_most is 10, it must be a fraction between 0 and 1"),
         (changed(RATE, SPEED.format("ratio_at_most = 1.0")), "without a margin it would hardly ever be held"),
         (changed(SPEED.format("ratio_at_most = 0.7"), RATE.replace("at_least", "rise_at_most")), "is for guardrails"),
+        (changed('name = "pilot"', 'name = " "'), "name is empty, and the command line asks for a stage by its name"),
+        (changed("days = 28", "days = 1000000000000"), "stage 'pilot': days is 1e+12, it must be from 1 to 3650"),
+        (changed("days = 28", "days = 28\nstart = 9999-12-31T00:00:00Z"), "start is in the year 9999, is that meant?"),
+        (changed("days = 28", "days = 28\nstart = 0001-01-01T00:00:00Z"), "start is in the year 1, is that meant?"),
+        (changed("expect = 0.5", "expect = -0.5"), "expect is -0.5, which no p50 can be"),
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused_in_a_sentence(text: str, sentence: str) -> None:
@@ -121,6 +126,49 @@ def test_a_plan_that_cannot_be_followed_is_refused_in_a_sentence(text: str, sent
         read_plan(text)
     assert sentence in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("claim", "sentence"),
+    [
+        (
+            "measure = 'job_success'\nstatistic = 'rate'\nat_least = 65",
+            "at_least is 65, it must be a fraction between 0",
+        ),
+        (
+            "measure = 'inline_timeout'\nstatistic = 'rate'\nat_most = 85",
+            "at_most is 85, it must be a fraction between",
+        ),
+        (
+            "measure = 'inline_timeout'\nstatistic = 'rate'\nat_most = 1.0",
+            "at_most is 1, it must be a fraction between",
+        ),
+        ("measure = 'job_success'\nstatistic = 'rate'\nat_least = 0.0", "at_least is 0, it must be a fraction between"),
+        ("measure = 'job_failure'\nstatistic = 'rate'\nrise_at_most = 1.0", "rise_at_most is 1, it must be a fraction"),
+        (
+            "measure = 'job_ms'\nstatistic = 'share_above'\nabove = 9\nat_most = 5",
+            "at_most is 5, it must be a fraction",
+        ),
+        (
+            "measure = 'job_ms'\nstatistic = 'share_above'\nabove = -9\nat_most = 0.5",
+            "above is -9, and job_ms is never",
+        ),
+        (
+            "measure = 'job_ms'\nstatistic = 'share_above'\nabove_baseline_p95 = 85\nat_most = 0.05",
+            "above_baseline_p95 is 85, it must be a part of the baseline's p95: 0.85 is 85 %",
+        ),
+        ("measure = 'job_ms'\nstatistic = 'rows'\nat_least = 0", "at_least is 0, and there are never fewer rows than"),
+        (
+            "measure = 'attempts_per_booking'\nstatistic = 'mean'\nat_least = 0",
+            "is 0, and attempts_per_booking is never",
+        ),
+    ],
+)
+def test_a_bound_that_nothing_could_break_is_refused(claim: str, sentence: str) -> None:
+    """Percents where a fraction belongs would let every stage pass, and nobody would see it."""
+    with pytest.raises(PlanError) as raised:
+        read_plan(f"{STAGE}[[stage.guardrail]]\nname = 'lax'\n{claim}\n")
+    assert sentence in str(raised.value)
 
 
 def test_an_unknown_stage_is_named_with_those_there_are() -> None:

@@ -76,9 +76,29 @@ def test_at_full_exposure_the_flags_must_be_on() -> None:
 def test_nobody_is_on_both_sides() -> None:
     """A booking or run on both is a fault, named with one example."""
     (booking,) = faults(PILOT, ON, replace(OFF, bookings=OFF.bookings | {"b2"}))
-    assert booking == "1 bookings are on both sides, b2 for one"
+    assert booking == "1 of 4 bookings are on both sides, b2 for one"
     (run,) = faults(PILOT, ON, replace(OFF, runs=ON.runs))
     assert run == "2 runs are on both sides, r1 for one"
+
+
+@pytest.mark.parametrize(
+    ("unit", "both", "invalid"),
+    [
+        (Unit.BOOKING, 1, True),
+        (Unit.RESTAURANT_DAY, 2, False),
+        (Unit.RESTAURANT_DAY, 3, True),
+        (Unit.WINDOW, 2, False),
+        (Unit.WINDOW, 3, True),
+    ],
+)
+def test_where_time_is_switched_a_booking_in_a_hundred_may_be_on_both_sides(
+    unit: Unit, both: int, invalid: bool
+) -> None:
+    """It was tried again under the next day's flags; where bookings are switched one of them is a fault."""
+    bookings = [f"b{number}" for number in range(200)]
+    post = replace(ON, bookings=frozenset(bookings[:100]))
+    baseline = replace(OFF, bookings=frozenset(bookings[100 - both :]))
+    assert bool(faults(replace(PILOT, unit=unit), post, baseline)) is invalid
 
 
 def test_flags_do_not_change_within_a_run() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import logging
@@ -547,61 +546,3 @@ def test_nothing_of_the_application_s_is_kept_by_its_run(recorder: Recorder) -> 
     run_job(body)
     gc.collect()
     assert [reference() for reference in watched] == [None, None]
-
-
-class Interrupted(dict[str, Any]):
-    """A value that is being read when the process is told to end."""
-
-    def __init__(self, signal: type[BaseException]) -> None:
-        self.signal = signal
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Be interrupted."""
-        raise self.signal
-
-
-@pytest.mark.parametrize("signal", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
-def test_a_process_told_to_end_while_a_value_is_read_has_its_summary(
-    recorder: Recorder, signal: type[BaseException]
-) -> None:
-    """Ctrl-C may come at any moment; it goes on to the host, the job is cancelled, and its attempts are with it."""
-
-    @traced_job
-    def job() -> Interrupted:
-        quote({"hold": "h"})
-        return Interrupted(signal)
-
-    with pytest.raises(signal):
-        job()
-
-    assert recorder.events() == [
-        "auto_assign.attempt_error",
-        "auto_assign.quote",
-        "auto_assign.started",
-        "auto_assign.summary",
-    ]
-    assert recorder.job["job.result"] == "cancelled"
-    assert recorder.job["job.attempts_used"] == 1
-
-
-def test_an_inline_run_interrupted_while_its_value_is_read_is_closed(recorder: Recorder) -> None:
-    """What ends afterwards is late, and the run is not closed a second time."""
-    kept: list[Context] = []
-
-    @traced_inline
-    def inline() -> Interrupted:
-        kept.append(get_current())
-        return Interrupted(KeyboardInterrupt)
-
-    with pytest.raises(KeyboardInterrupt):
-        inline()
-    token = attach(kept[0])
-    try:
-        quote({"hold": "h"})
-        current_inline().timed_out()
-    finally:
-        detach(token)
-
-    assert recorder.inline["inline.outcome"] == "operation_aborted"
-    assert recorder.inline["error.type"] == "KeyboardInterrupt"
-    assert recorder.one("quote")["late"] is True

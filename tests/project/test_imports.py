@@ -123,7 +123,7 @@ READING: Final = (
     {"otel_auto_assign.analysis.comparison_text", "otel_auto_assign.analysis.looks"},
     {"otel_auto_assign.analysis.comparison"},
     {"otel_auto_assign.analysis.sides", "otel_auto_assign.analysis.template"},
-    {"otel_auto_assign.analysis.loading", "otel_auto_assign.analysis.measures"},
+    {"otel_auto_assign.analysis.gaps", "otel_auto_assign.analysis.loading", "otel_auto_assign.analysis.measures"},
     {"otel_auto_assign.analysis.cohorts"},
     {"otel_auto_assign.analysis.doctor.text"},
     {"otel_auto_assign.analysis.doctor"},

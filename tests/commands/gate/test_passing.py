@@ -13,8 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from otel_auto_assign.cli import app
+from tests.analysis.flows import job
 from tests.analysis.pilot import START, Pilot, in_pairs
-from tests.analysis.rows import insert
+from tests.analysis.rows import Row, insert
 from tests.commands.gate.support import AT_THE_LOOK, HARMFUL, PLAN, UNCHANGED, run, told
 
 Connection = psycopg.Connection[Any]
@@ -45,8 +46,8 @@ def test_before_the_date_nothing_passes(conn: Connection, dsn: str, folder: Path
 
 
 def test_a_late_look_sees_what_one_in_time_would_have_seen(conn: Connection, dsn: str, folder: Path) -> None:
-    """Rows after the date are not looked at, so that waiting is no second chance."""
-    insert(conn, Pilot().rows())
+    """Rows after the date are not looked at, nor how a job ended that ran then, so that waiting is no second chance."""
+    insert(conn, [*Pilot().rows(), *job(at=START + timedelta(days=28, seconds=-5))])  # runs on past the date
     in_time = told(dsn, folder, "--as-of", AT_THE_LOOK, "--dry-run")
     later = HARMFUL.start + timedelta(days=28)
     insert(conn, replace(HARMFUL, start=later, days=14, first_booking=9000).rows())
@@ -128,3 +129,68 @@ def test_a_handful_of_rows_is_too_little(conn: Connection, dsn: str, folder: Pat
     found = told(dsn, folder, "--as-of", AT_THE_LOOK)
     assert (found["verdict"], found["exit_code"]) == ("INSUFFICIENT", 11)
     assert any("units of assignment, 7 are needed" in reason for reason in found["reasons"])
+
+
+POST = "context -> 'flags' -> 'planner_cache' = 'true'"
+SLOW = f"event_type = 'auto_assign.quote' AND {POST} AND (context ->> 'durationMs')::float > 500"
+UPDATE = "UPDATE observability_events SET context = context"
+MISSING = {
+    "planner calls have no readable duration on the post side": (
+        f"{UPDATE} - 'durationMs' || jsonb_build_object('planner_duration_ms', 'n/a') WHERE {SLOW}",
+        Pilot(speed=1.0),
+    ),
+    "planner calls do not say in which run": (
+        f"{UPDATE} - 'job_id' WHERE {SLOW} AND source = 'auto_assign'",
+        Pilot(speed=1.0, calls=(2, 2)),
+    ),
+    "inline runs have no terminal on the post side": (
+        (
+            f"DELETE FROM observability_events WHERE {POST} AND event_type = 'inline_auto_assign.succeeded' "
+            "AND (context ->> 'durationMs')::float > 700"
+        ),
+        Pilot(),
+    ),
+}
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_what_is_missing_on_one_side_never_passes(conn: Connection, dsn: str, folder: Path, missing: str) -> None:
+    """The slow ones are not there to be counted, and what is left of nothing changed is fast."""
+    statement, pilot = MISSING[missing]
+    insert(conn, pilot.rows())
+    conn.execute(statement.encode())
+    found = told(dsn, folder, "--as-of", AT_THE_LOOK)
+    assert (found["verdict"], found["exit_code"]) == ("MARGINAL", 10)
+    assert f"{missing}: what is missing may be what is bad" in " ".join(found["reasons"])
+
+
+def test_one_in_a_hundred_may_be_missing(conn: Connection, dsn: str, folder: Path) -> None:
+    """As much as may have seen other flags."""
+    insert(conn, Pilot().rows())
+    conn.execute(
+        "UPDATE observability_events SET context = context - 'planner_duration_ms' - 'durationMs' WHERE id IN ("
+        f"SELECT id FROM observability_events WHERE event_type = 'auto_assign.quote' AND {POST} LIMIT 5)".encode()
+    )
+    assert told(dsn, folder, "--as-of", AT_THE_LOOK)["verdict"] == "PASS"
+
+
+@pytest.mark.parametrize(("retried", "verdict"), [(1, "PASS"), (5, "PASS"), (6, "INVALID")])
+def test_a_booking_that_is_tried_again_after_midnight(
+    conn: Connection, dsn: str, folder: Path, retried: int, verdict: str
+) -> None:
+    """Meets the next day's flags: one of a hundred bookings may, and it is said; more is a switch that leaks."""
+    insert(conn, [*Pilot().rows(), *_again(retried)])
+    shown = run(dsn, folder, "--as-of", AT_THE_LOOK, "--dry-run")
+    assert shown.stdout.startswith(f"pilot: {verdict}\n")
+    assert f"{retried} of 560 bookings" in shown.stdout
+
+
+def _again(bookings: int) -> list[Row]:
+    """The jobs of the first day's first bookings once more, on the day after and under its flags."""
+    first = Pilot(days=1, switch=lambda *_: False).rows()  # of a day and restaurant that have them on
+    names = sorted({row.booking for row in first if row.booking})[:bookings]
+    return [
+        replace(row, at=row.at + timedelta(days=1), context=row.context | {"job_id": f"again {row.booking}"})
+        for row in first
+        if row.booking in names and row.source == "auto_assign"
+    ]
