@@ -27,7 +27,7 @@ from otel_auto_assign._leaving import before_leaving, forget
 from otel_auto_assign._patches import NotThereError, Patch, RefusedError, name_of, patch, undo
 from otel_auto_assign._runtime import configure, runtime
 from otel_auto_assign._wiring import wire
-from otel_auto_assign._workers import RQS_WORKERS, flush_spans, wrap_horses
+from otel_auto_assign._workers import RQS_WORKERS, Providers, wrap_horses
 from otel_auto_assign.settings import Settings
 from otel_auto_assign.targets import PYPROJECT, Target, read_targets
 
@@ -83,13 +83,13 @@ class AutoAssignInstrumentor(BaseInstrumentor):  # type: ignore[misc] # the pack
                 `configure` takes. A declarative configuration file of OpenTelemetry's gives ``config``.
         """
         try:
-            targets, provider = given.get("targets"), given.get("tracer_provider")
-            self._watch = _Watch(_targets_of(given.get("config")) if targets is None else targets, provider)
+            targets = given.get("targets")
+            self._watch = _Watch(_targets_of(given.get("config")) if targets is None else targets, Providers(given))
             in_force = {name: given[name] for name in _CONFIGURED if given.get(name) is not None}
             if in_force:
                 configure(**in_force)
             self._watch.begin()
-            _wire_rows(provider)
+            _wire_rows(given.get("tracer_provider"))
         except Exception as error:
             swallowed("instrumenting", error)
 
@@ -103,9 +103,9 @@ class AutoAssignInstrumentor(BaseInstrumentor):  # type: ignore[misc] # the pack
 class _Watch:
     """The targets, and what was set for them; ended once, inert from then on."""
 
-    def __init__(self, targets: Sequence[Target], provider: trace.TracerProvider | None) -> None:
+    def __init__(self, targets: Sequence[Target], providers: Providers) -> None:
         self.reports = [Report(target) for target in targets]
-        self._flush = functools.partial(flush_spans, provider)
+        self._providers = providers
         self._modules: dict[str, ModuleType] = {}  # those of the targets whose import has ended
         self._patches: list[Patch] = []
         self._lock = threading.RLock()  # an import of one module may import another in between
@@ -120,14 +120,14 @@ class _Watch:
         atexit.register(self._tell_waiting)
         if self.reports:
             wrapt.register_post_import_hook(self._rq_imported, RQS_WORKERS)
-            before_leaving(self._flush)
+            before_leaving(self._providers.flush)
 
     def end(self) -> None:
         """Set everything back."""
         with self._lock:
             self._ended = True
             atexit.unregister(self._tell_waiting)
-            forget(self._flush)
+            forget(self._providers.flush)
             for left in undo(self._patches):
                 _log.warning(
                     "%s of %s was wrapped by somebody else after us, or takes no more changes: it cannot be set back",
