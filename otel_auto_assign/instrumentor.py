@@ -31,6 +31,8 @@ from otel_auto_assign._workers import RQS_WORKERS, Providers, wrap_horses
 from otel_auto_assign.settings import Settings
 from otel_auto_assign.targets import PYPROJECT, Target, read_targets
 
+__all__ = ["AutoAssignInstrumentor", "Report"]
+
 _log = SafeLog(__name__)
 
 ENV_CONFIG: Final = "OTEL_AUTO_ASSIGN_CONFIG"
