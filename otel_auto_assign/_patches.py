@@ -127,7 +127,12 @@ def name_of(owner: Any) -> str:
 
 def undo(patches: list[Patch]) -> list[Patch]:
     """Set all back, the last first; give those where that cannot be done, or somebody else has set something since."""
-    return [patch for patch in reversed(patches) if not patch.undo()]
+    left = [patch for patch in reversed(patches) if not patch.undo()]
+    for patch in patches:
+        if isinstance(patch.owner, ModuleType) and patch.before is not ABSENT:
+            for module, name in _aliases(patch.now, patch.owner):  # taken by `from x import f` since
+                Patch(module, name, patch.before, patch.now).undo()
+    return left
 
 
 def is_task(found: Any) -> bool:

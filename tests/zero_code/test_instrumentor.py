@@ -89,6 +89,20 @@ def test_every_attribute_is_set_back_to_the_identical_object(
     assert all(after[place] is before[place] for place in before)
 
 
+def test_what_was_taken_from_a_module_meanwhile_is_set_back_too(
+    host: Host, instrument: Instrument, recorder: Recorder
+) -> None:
+    """A module that came later, by ``from x import f``, has the traced one; afterwards the identical original."""
+    original = host.load("planner").quote
+    instrument(quote_in(host, "quote"))
+    host.write("later", "from HOST.planner import quote as ask\nfrom HOST import planner")
+    later = host.load("later")
+    assert later.ask is later.planner.quote is not original
+    AutoAssignInstrumentor().uninstrument()
+
+    assert later.ask is later.planner.quote is original
+
+
 def test_an_end_before_the_import_leaves_no_trace(host: Host, instrument: Instrument, recorder: Recorder) -> None:
     """The hook that waits for the import is inert after ``uninstrument()``."""
     instrument(quote_in(host))
