@@ -22,8 +22,8 @@ from otel_auto_assign import (
     traced_stage,
 )
 from tests.instrumentation.kinds import KINDS, Leave, drive, waits
+from tests.instrumentation.planner import HOLD, confirm, quote, run_job
 from tests.instrumentation.recording import Recorder
-from tests.instrumentation.test_job_rules import HOLD, confirm, quote, run_job
 
 SIGNALS = (KeyboardInterrupt, SystemExit, asyncio.CancelledError)
 
