@@ -20,7 +20,7 @@ WITHOUT_PINS := opentelemetry-instrumentation-dbapi opentelemetry-instrumentatio
 
 # For examples/zero_code and the tests of it: the application's own, RQ, and what traces them beside us; RQ's knows no RQ 3.
 QUEUES := --requirement examples/zero_code/requirements.txt rq<3
-QUEUES_WITHOUT_PINS := $(addprefix opentelemetry-instrumentation-,asgi celery fastapi logging rq) opentelemetry-util-http asgiref
+QUEUES_WITHOUT_PINS := $(addprefix opentelemetry-instrumentation-,asgi celery fastapi logging rq threading) opentelemetry-util-http asgiref
 WITH_QUEUES := $(READY)-queues
 
 # $(call install,"arguments" "arguments"): each by uv where it can, else by pip.

@@ -265,6 +265,30 @@ def test_warnings_beside_the_logging_instrumentation(folder: Path, environ: dict
     assert ("planner has no attribute 'quite'" in done.stderr, "of the host" in done.stderr) == (shown, shown)
 
 
+IN_THREADS = """
+    from concurrent.futures import ThreadPoolExecutor
+    import planner
+    def job(booking):
+        with ThreadPoolExecutor() as pool:
+            found = pool.map(planner.quote, [{"id": booking["id"], "tables": tables} for tables in (1, 2)])
+            return any(one["assignment"] for one in found)
+"""
+
+
+@pytest.mark.debian
+@pytest.mark.parametrize(("without", "flow"), [("logging", "job"), ("logging,threading", "direct")])
+def test_the_planner_in_an_executors_threads(folder: Path, without: str, flow: str) -> None:
+    """With OpenTelemetry's threading instrumentation its quotes are the job's; without it they are direct."""
+    (folder / "program.py").write_text(textwrap.dedent(IN_THREADS))
+    done = run(
+        folder, OTEL_AUTO_ASSIGN_CONFIG="auto_assign.toml", OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONSOLE="true",
+        OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=without,
+    )  # fmt: skip
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert [row["context"]["flow"] for row in rows if row["event_type"] == "auto_assign.quote"] == [flow, flow]
+
+
 def test_the_variables_are_those_of_the_settings() -> None:
     """The module that the command reads names each of our variables, as itself."""
     import dataclasses
