@@ -335,3 +335,18 @@ def test_on_a_terminal_there_is_a_bar() -> None:
         settled()
     assert "2/2" in out.getvalue()
     assert out.getvalue().endswith("\x1b[2K")
+
+
+def test_ctrl_c_while_the_libraries_load_is_no_traceback() -> None:
+    """Nothing was started that could be left behind."""
+    program = """
+import runpy, sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "examples.restaurant.demo":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+runpy.run_module("examples.restaurant", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGINT, "")
