@@ -18,9 +18,9 @@ TEST_ON := $(VERSIONS:%=test-on-%)
 # For one test. They pin OpenTelemetry to the day and come days after it: with their pins pip finds no way on some days.
 WITHOUT_PINS := opentelemetry-instrumentation-dbapi opentelemetry-instrumentation-psycopg
 
-# For examples/zero_code and the tests of it: the application's own, RQ, and what traces them beside us.
-QUEUES := --requirement examples/zero_code/requirements.txt rq
-QUEUES_WITHOUT_PINS := $(addprefix opentelemetry-instrumentation-,asgi celery fastapi logging) opentelemetry-util-http asgiref
+# For examples/zero_code and the tests of it: the application's own, RQ, and what traces them beside us; RQ's knows no RQ 3.
+QUEUES := --requirement examples/zero_code/requirements.txt rq<3
+QUEUES_WITHOUT_PINS := $(addprefix opentelemetry-instrumentation-,asgi celery fastapi logging rq) opentelemetry-util-http asgiref
 WITH_QUEUES := $(READY)-queues
 
 # $(call install,"arguments" "arguments"): each by uv where it can, else by pip.

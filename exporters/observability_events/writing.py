@@ -28,11 +28,12 @@ from observability_events.backlog import Backlog
 from observability_events.bell import Bell
 from observability_events.circuit import Circuit
 from observability_events.complaints import Complaint
-from observability_events.delivery import Delivery, Writer
+from observability_events.delivery import Delivery
 from observability_events.keeping import Keeper
 from observability_events.making import Maker
 from observability_events.refusals import OnRefused, Refusals
 from observability_events.status import StatusFile
+from observability_events.writer import Writer
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
 
@@ -78,7 +79,7 @@ class Writing:
         writer: Writer,
         spool: Spool,
         on_refused: OnRefused,
-        on_operation: Callable[[float], None],
+        on_operation: Callable[[float, str | None], None],
         *,
         keeps_refused: bool,
     ) -> None:

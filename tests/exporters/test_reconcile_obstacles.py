@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from observability_events.connection import connect
+from observability_events.postgres import PostgresWriter
 from observability_events.probe import probe
 from observability_events.reconcile import HeldError, Report, reconcile
 from observability_events.unfinished import UnfinishedJobs
@@ -17,6 +18,9 @@ from tests.exporters.support import add_parent, locked, settings
 from tests.postgres import create_events_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from observability_events.wire import EncodedRow
     from tests.postgres import Connection
 
 
@@ -44,6 +48,26 @@ def test_a_hosts_lock_keeps_one_job_out(dsn: str, conn: Connection, events_table
         assert (report.abandoned, report.written, report.left) == (5, 4, 1)
         assert jobs[2].rows() == []
     assert reconcile(settings(dsn)).written == 1
+
+
+def test_a_locked_table_is_left_to_the_next_run(
+    dsn: str, conn: Connection, events_table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody alters it: it is tried once, not once for each job, and the jobs are counted as left."""
+    for _ in range(5):
+        Job(conn).put()
+    tries: list[int] = []
+    insert = PostgresWriter.insert
+
+    def counted(writer: PostgresWriter, rows: Sequence[EncodedRow]) -> int:
+        tries.append(len(rows))
+        return insert(writer, rows)
+
+    monkeypatch.setattr(PostgresWriter, "insert", counted)
+    with locked(dsn, "LOCK TABLE observability_events IN SHARE MODE"):
+        report = reconcile(settings(dsn))
+    assert (report.abandoned, report.written, report.left, tries) == (5, 0, 5, [5])
+    assert reconcile(settings(dsn)).written == 5
 
 
 def test_a_row_that_the_database_refuses_is_told(dsn: str, conn: Connection, events_table: str) -> None:

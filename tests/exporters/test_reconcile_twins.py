@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -63,9 +63,15 @@ class Ending:
 
 def twins(dsn: str) -> int:
     """Give in how many jobs doctor sees an abandoned pair, or summary, beside the job's own."""
+    return len(said_of_twins(dsn)["examples"])
+
+
+def said_of_twins(dsn: str) -> dict[str, Any]:
+    """Give what doctor says of them."""
     done = CliRunner().invoke(app, ["doctor", "--dsn", dsn, "--since", "1d", "--json"])
     (found,) = [finding for finding in json.loads(done.stdout)["findings"] if finding["check"] == "twins"]
-    return len(found["examples"])
+    assert isinstance(found, dict)
+    return found
 
 
 @pytest.mark.parametrize("partitioned", [False, True])
@@ -117,6 +123,20 @@ def test_a_real_pair_that_comes_later_is_listed(dsn: str, conn: Connection, even
     assert twins(dsn) == 0
     job.put().put(semconv.EVENT_SUMMARY, 9, result="exhausted", attemptsUsed=1)
     assert twins(dsn) == 1
+
+    remedy = "delete their summary with result = 'abandoned' and, of two started rows, the later one"
+    assert said_of_twins(dsn)["remedy"].startswith(remedy)
+    table = "DELETE FROM observability_events"
+    conn.execute(f"{table} WHERE context->>'result' = 'abandoned'".encode())
+    later = "SELECT max(created_at) FROM observability_events WHERE event_type = 'auto_assign.started'"
+    conn.execute(f"{table} WHERE event_type = 'auto_assign.started' AND created_at = ({later})".encode())
+    assert twins(dsn) == 0
+    left = conn.execute("SELECT event_type, context->>'result' FROM observability_events ORDER BY created_at")
+    assert left.fetchall() == [
+        (semconv.EVENT_STARTED, None),
+        (semconv.EVENT_ATTEMPT, None),
+        (semconv.EVENT_SUMMARY, "exhausted"),
+    ]
 
 
 @pytest.mark.parametrize("partitioned", [False, True])

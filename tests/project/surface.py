@@ -16,7 +16,12 @@ from otel_auto_assign.cli import app
 from otel_auto_assign.handles import InlineHandle, JobHandle
 from tests.project.sources import PACKAGES, ROOT
 
-MODULES: Final = (*PACKAGES, "otel_auto_assign.testing", "otel_auto_assign.openfeature")
+MODULES: Final = (
+    *PACKAGES,
+    "otel_auto_assign.instrumentor",
+    "otel_auto_assign.openfeature",
+    "otel_auto_assign.testing",
+)
 
 
 def surface() -> str:

@@ -63,6 +63,7 @@ EXPORTER: Final = (
     {
         "observability_events.statement",
         "observability_events.backlog",
+        "observability_events.living",
         "observability_events.roles",
         "observability_events.syncing",
         "observability_events.unfinished",
@@ -75,13 +76,19 @@ EXPORTER: Final = (
     {"observability_events.columns"},
     {"observability_events.direct", "observability_events.server", "observability_events.waiting"},
     {"observability_events.connection", "observability_events.delivery", "observability_events.making"},
-    {"observability_events.groups", "observability_events.refusals", "observability_events.abandoned"},
+    {
+        "observability_events.abandoned",
+        "observability_events.dangling",
+        "observability_events.groups",
+        "observability_events.refusals",
+        "observability_events.writer",
+    },
     {"observability_events.wire", "observability_events.records"},
     {"observability_events.rows", "observability_events.explanation"},
     {"observability_events.catalogue", "observability_events.conditions"},
     {"observability_events.facts", "observability_events.plain_span"},
     {"observability_events.status", "observability_events.telemetry"},
-    {"observability_events.folder"},
+    {"observability_events.folder", "observability_events.instruments"},
     {
         "observability_events.segment",
         "observability_events.accounts",
@@ -107,6 +114,7 @@ READING: Final = (
     {"otel_auto_assign.analysis.gate_text", "otel_auto_assign.analysis.page.comparison"},
     {"otel_auto_assign.analysis.page.report"},
     {
+        "otel_auto_assign.analysis.page.course",
         "otel_auto_assign.analysis.page.reasons",
         "otel_auto_assign.analysis.page.shift",
         "otel_auto_assign.analysis.page.timeline",
@@ -167,6 +175,7 @@ COMMANDS: Final = (
         "otel_auto_assign.commands.settings",
         "otel_auto_assign.commands.spool",
     },
+    {"otel_auto_assign.commands.spool_text"},
     {
         "otel_auto_assign.commands.database",
         "otel_auto_assign.commands.health",
