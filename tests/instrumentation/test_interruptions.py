@@ -234,6 +234,16 @@ def test_an_exception_that_is_being_read_ends_its_call(recorder: Recorder) -> No
     assert recorder.job["job.attempts_used"] == 4
 
 
+def test_statistics_that_are_being_read_leave_no_attempt_open() -> None:
+    """While profiling they are read last, when the quote has counted."""
+    with Recorder(profiling=True) as recording:
+        with pytest.raises(KeyboardInterrupt):
+            run_job(lambda: quote({"hold": None, "planner_stats": {"slow": UnreadError()}}))
+        assert recording.attempts == [(0, False, "unknown")]
+        assert recording.one("quote").failed
+        assert recording.job["job.result"] == "cancelled"
+
+
 def test_a_stage_that_is_being_left_is_a_whole_span() -> None:
     """While profiling: with its name and threshold, so that it has its row if it was slow."""
     with Recorder(profiling=True) as recording:
