@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 WRITTEN = re.compile(r"write\(\d+<[^>]*\.segment>")
 SYNCED = re.compile(r"(fdatasync\(\d+<[^>]*\.segment>\)|<\.\.\. fdatasync resumed>\))\s+= 0")
 NAMED = re.compile(r"fsync\(\d+<[^>]*otel-auto-assign/[0-9a-f]+>\)\s+= 0")
+FOLDER_SYNCED = re.compile(r"f(data)?sync\(\d+<[^>]*otel-auto-assign/[0-9a-f]+>")
 ACCEPTED = re.compile(r'write\(1<.*"accepted ')
 
 
@@ -95,3 +96,24 @@ def test_a_sync_that_the_kernel_refuses_is_counted(dsn: str, tmp_path: Path) -> 
     done = subprocess.run([*strace, sys.executable, "-c", program], check=False, capture_output=True, timeout=60)
     assert b"5 accepted, 5 of them unsecured" in done.stdout, done.stderr
     assert done.stderr.count(b"Input/output error") == 1
+
+
+@pytest.mark.debian
+@pytest.mark.usefixtures("events_table")
+def test_a_dead_letter_is_on_the_disk_when_it_is_kept(dsn: str, tmp_path: Path) -> None:
+    """SQLite's journal goes last, and the folder is synced after that: else a power cut would bring it back."""
+    program = """
+    from tests.exporters.support import row
+    pipeline.accept(lambda _: [row(), row(severity='notice')], span())
+    assert pipeline.flush(20)
+    assert pipeline.accounts().dead_lettered == 1
+    say("kept")
+    """
+    trace = tmp_path / "trace"
+    strace = ["strace", "-f", "-y", "-e", "trace=write,fsync,fdatasync,unlink", "-o", str(trace)]
+    script = PRELUDE.format(settings={"dsn": dsn}) + textwrap.dedent(program)
+    subprocess.run([*strace, sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
+    lines = trace.read_text().splitlines()
+    kept = next(at for at, line in enumerate(lines) if '"kept' in line)
+    gone = max(at for at, line in enumerate(lines[:kept]) if re.search(r"unlink\(.*-journal", line))
+    assert [line for line in lines[gone:kept] if FOLDER_SYNCED.search(line)]

@@ -50,12 +50,16 @@ def test_it_is_built_again_when_the_recipe_changes(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(servers, "RECIPES", tmp_path)
     recipe, there = tmp_path / "recipe", tmp_path / "built" / "program"
     recipe.write_text("one", encoding="utf-8")
-    server = Server("a server", recipe.name, (), there, lambda _folder: there.write_text("built", encoding="utf-8"))
-    assert not server.current
+
+    def build(_folder: Path) -> None:
+        there.write_text("built", encoding="utf-8")
+
+    server = Server("a server", recipe.name, (), there, build)
+    known = [server.current]
     server.make()
-    assert server.current
+    known.append(server.current)
     recipe.write_text("two", encoding="utf-8")
-    assert not server.current
+    assert [*known, server.current] == [False, True, False]
 
 
 def test_a_step_that_fails_is_shown(tmp_path: Path) -> None:
