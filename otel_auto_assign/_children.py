@@ -64,13 +64,20 @@ class AttemptScope(Scope):
         super().__init__(spec, run, span, context, place)
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
-        run, attempt = self.run, self._attempt
-        if isinstance(run, JobRun) and attempt is not None:
+        run = self.run
+        if isinstance(run, JobRun) and self._attempt is not None:
             _, error = read_end(run.recording, self.spec, None, exception)
-            end_spans(run.block_ended(attempt, error))
+            self._block_ended(error)
         else:  # outside a job, or in one that has ended: a span, and nothing that counts
             attributes: Attributes = {semconv.LATE: True} if run.ended else {}
             end_span(self.span, attributes, None, run.clock.now())
+
+    def _close(self, error: Error) -> None:
+        self._block_ended(error)
+
+    def _block_ended(self, error: Error | None) -> None:
+        if isinstance(self.run, JobRun) and self._attempt is not None:
+            end_spans(self.run.block_ended(self._attempt, error))
 
 
 def begin_attempt(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AttemptScope | None:
@@ -96,7 +103,7 @@ def begin_attempt(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 class _AskingScope(Scope):
     """A quote's or a confirm's call."""
 
-    __slots__ = ("_asking", "_attempt", "_nested", "_start_ns")
+    __slots__ = ("_asking", "_attempt", "_counted", "_nested", "_start_ns")
     role: ClassVar[str]
 
     def __init__(
@@ -109,17 +116,19 @@ class _AskingScope(Scope):
         self._asking = None if nested else place.asking
         self._start_ns = start_ns
         self._nested = nested
+        self._counted = False
         self._previous = context
         self._context = activate(context, span, place)
         run.logged = None
 
-    def _finish(self, value: Any, exception: BaseException | None) -> None:
+    def _finish(self, value: Any, exception: BaseException | None, error: Error | None = None) -> None:
         run, span = self.run, self.span
         end_ns = run.clock.now()
-        if exception is None:
-            outcome, error = outcome_of(value, self.spec.extractor, self.spec.name), None
-        else:
-            outcome, error = UNREAD, error_of(exception)
+        outcome = UNREAD
+        if exception is not None:
+            error = error_of(exception)
+        elif error is None:
+            outcome = outcome_of(value, self.spec.extractor, self.spec.name)
         success, reason, code = self._decided(value, outcome, error)
         with run.lock:
             late = run.ended
@@ -130,14 +139,21 @@ class _AskingScope(Scope):
                 self.role, success, reason, code, error, hold_id, outcome.cache_hit, outcome.alternates,
                 self._start_ns, end_ns,
             )  # fmt: skip
+            self._counted = True
             endings = [] if late or self._nested else run.child_ended(self._attempt, child)
         attributes = self._attributes(child, outcome, late=late)
         status = None if error is None else (error.type, error.message)
-        end_span(span, attributes, status, end_ns)
-        if endings:
-            end_spans(endings)
-        if run.measured and self.role is QUOTE and not self._nested:
-            measure(semconv.SPAN_QUOTE, run, attributes, status, end_ns - self._start_ns, span)
+        try:
+            end_span(span, attributes, status, end_ns)
+        finally:
+            if run.measured and self.role is QUOTE and not self._nested:
+                measure(semconv.SPAN_QUOTE, run, attributes, status, end_ns - self._start_ns, span)
+            if endings:
+                end_spans(endings)
+
+    def _close(self, error: Error) -> None:
+        if not self._counted:
+            self._finish(None, None, error)
 
     def _attributes(self, child: Child, outcome: Outcome, *, late: bool) -> Attributes:
         attributes: Attributes = {semconv.SUCCESS: child.success, semconv.REASON_CODE: child.code}
@@ -188,10 +204,10 @@ class QuoteScope(_AskingScope):
     __slots__ = ()
     role = QUOTE
 
-    def _finish(self, value: Any, exception: BaseException | None) -> None:
+    def _finish(self, value: Any, exception: BaseException | None, error: Error | None = None) -> None:
         if self._asking is not None:
             self._asking.now = False
-        super()._finish(value, exception)
+        super()._finish(value, exception, error)
 
     def _put_details(self, attributes: Attributes, outcome: Outcome) -> None:
         attributes[semconv.CACHE_HIT] = outcome.cache_hit
@@ -237,7 +253,7 @@ def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Qu
     start_ns = run.clock.now()
     try:
         span = start_span(semconv.SPAN_QUOTE, parent, attributes, start_ns)
-    except Exception:
+    except BaseException:
         if job is not None and attempt is not None:
             end_spans(job.not_asked(attempt))
         raise
@@ -289,7 +305,7 @@ def begin_confirm(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     start_ns = run.clock.now()
     try:
         span = start_span(semconv.SPAN_CONFIRM, parent, attributes, start_ns)
-    except Exception:
+    except BaseException:
         end_spans(run.not_confirming(attempt))
         raise
     inside = Place(run, attempt, place.asking, place)

@@ -96,17 +96,24 @@ def end_span(span: Span, attributes: Attributes, error: tuple[str, str] | None, 
 
 
 def end_spans(endings: Iterable[Ending]) -> None:
-    """End several spans in their order; one that fails does not keep the others open."""
-    for ending in endings:
-        end_span(*ending)
+    """End several spans in their order; one that fails, or is interrupted, does not keep the others open."""
+    rest = iter(endings)
+    for ending in rest:
+        try:
+            end_span(*ending)
+        except BaseException:  # the process is told to end, in a span processor of the host's
+            end_spans(rest)
+            raise
 
 
 def end_run(name: str, run: Run, endings: list[Ending]) -> None:
     """End the spans that a run's end closes, its own the last, and measure it; nothing when it had ended before."""
-    end_spans(endings)
-    if endings and run.measured:
-        span, attributes, error, end_ns = endings[-1]
-        measure(name, run, attributes, error, end_ns - run.clock.start_ns, span)
+    try:
+        end_spans(endings)
+    finally:
+        if endings and run.measured:
+            span, attributes, error, end_ns = endings[-1]
+            measure(name, run, attributes, error, end_ns - run.clock.start_ns, span)
 
 
 def measure(

@@ -9,6 +9,7 @@ from opentelemetry.context import get_current
 from otel_auto_assign import _runs, semconv, values
 from otel_auto_assign._attempts import Attributes
 from otel_auto_assign._children import run_around, start_attributes
+from otel_auto_assign._errors import Error
 from otel_auto_assign._guard import swallowed
 from otel_auto_assign._runs import Run
 from otel_auto_assign._runtime import runtime
@@ -22,10 +23,16 @@ class StageScope(Scope):
     __slots__ = ()
 
     def _finish(self, value: Any, exception: BaseException | None) -> None:
+        self._end(_error(self.spec, exception))
+
+    def _close(self, error: Error) -> None:
+        self._end((error.type, error.message))
+
+    def _end(self, error: tuple[str, str] | None) -> None:
         run = self.run
         with run.lock:
             end_ns, late = run.clock.now(), run.ended
-        end_span(self.span, _attributes(self.spec, late=late), _error(self.spec, exception), end_ns)
+        end_span(self.span, _attributes(self.spec, late=late), error, end_ns)
 
 
 class StageWatch:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
 import threading
@@ -22,9 +23,11 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 )
 
 from otel_auto_assign._guard import SafeLog, swallowed
+from otel_auto_assign._leaving import before_leaving, forget
 from otel_auto_assign._patches import Patch, RefusedError, patch, undo
 from otel_auto_assign._runtime import configure, runtime
 from otel_auto_assign._wiring import wire
+from otel_auto_assign._workers import RQS_WORKERS, flush_spans, wrap_horses
 from otel_auto_assign.settings import Settings
 from otel_auto_assign.targets import PYPROJECT, Target, read_targets
 
@@ -80,12 +83,13 @@ class AutoAssignInstrumentor(BaseInstrumentor):  # type: ignore[misc] # the pack
         """
         try:
             targets = given.get("targets")
-            self._watch = _Watch(_targets_of_the_environment() if targets is None else targets)
+            provider = given.get("tracer_provider")
+            self._watch = _Watch(_targets_of_the_environment() if targets is None else targets, provider)
             in_force = {name: given[name] for name in _CONFIGURED if given.get(name) is not None}
             if in_force:
                 configure(**in_force)
             self._watch.begin()
-            _wire_rows(given.get("tracer_provider"))
+            _wire_rows(provider)
         except Exception as error:
             swallowed("instrumenting", error)
 
@@ -99,8 +103,9 @@ class AutoAssignInstrumentor(BaseInstrumentor):  # type: ignore[misc] # the pack
 class _Watch:
     """The targets, and what was set for them; ended once, inert from then on."""
 
-    def __init__(self, targets: Sequence[Target]) -> None:
+    def __init__(self, targets: Sequence[Target], provider: trace.TracerProvider | None) -> None:
         self.reports = [Report(target) for target in targets]
+        self._flush = functools.partial(flush_spans, provider)
         self._patches: list[Patch] = []
         self._lock = threading.RLock()  # an import of one module may import another in between
         self._ended = False
@@ -112,12 +117,16 @@ class _Watch:
         for module in modules:
             wrapt.register_post_import_hook(self._imported, module)
         atexit.register(self._tell_waiting)
+        if self.reports:
+            wrapt.register_post_import_hook(self._rq_imported, RQS_WORKERS)
+            before_leaving(self._flush)
 
     def end(self) -> None:
         """Set everything back."""
         with self._lock:
             self._ended = True
             atexit.unregister(self._tell_waiting)
+            forget(self._flush)
             for left in undo(self._patches):
                 _log.warning(
                     "%s of %r was wrapped by somebody else after us and cannot be set back", left.name, left.owner
@@ -134,6 +143,15 @@ class _Watch:
                             self._trace(report, module)
         except Exception as error:
             swallowed(f"looking for targets in {getattr(module, '__name__', module)}", error)
+
+    def _rq_imported(self, module: ModuleType) -> None:
+        """Have RQ's work horses send spans and rows; called within the host's import, so nothing is raised."""
+        try:
+            with self._lock:
+                if not self._ended:
+                    self._patches += wrap_horses(module)
+        except Exception as error:
+            swallowed("looking at RQ's workers", error)
 
     def _trace(self, report: Report, module: ModuleType) -> None:
         names = report.target.within(module.__name__)

@@ -1,4 +1,4 @@
-"""A collector on this machine's loopback: the spans that the application's processes send, all in one place."""
+"""A collector on this machine's loopback: the spans that processes send by OTLP over HTTP, all in one place."""
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ class Collector:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                if self.path != "/v1/traces":
+                    self.send_error(404)
+                    return
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, unquote
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from observability_events import wire
@@ -19,7 +20,7 @@ from observability_events.failures import DeadlineError
 from otel_auto_assign.values import scrub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     from otel_auto_assign.settings import Settings
 
@@ -85,6 +86,52 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             result: Result = end.value
             return result
 
+    def together(self, before: bytes, statement: bytes, arrays: Sequence[wire.Array]) -> int:
+        """Run two statements in one transaction and one round trip; give how many rows the second one wrote.
+
+        They go in libpq's pipeline mode, the server's end of which is one transaction up to the sync. psycopg's own
+        pipelines are left alone: a deadline in the middle of one has it wait again, and hides what has happened.
+
+        Raises:
+            psycopg.Error: what the server or the connection said; the connection can be used if that is still open.
+            DeadlineError: when the deadline comes first.
+        """
+        if not psycopg.capabilities.has_pipeline():  # a libpq before 14: the same in four round trips
+            with self.transaction():
+                self.execute(before)
+                return psycopg.RawCursor(self).execute(statement, arrays).rowcount
+        return self.wait(self._together(before, statement, [array.data for array in arrays]))
+
+    def _together(self, before: bytes, statement: bytes, values: list[bytes]) -> Generator[int, int, int]:
+        """See `together`: give what is to be waited for, as selectors have it, and take what has come."""
+        pgconn = self.pgconn
+        pgconn.enter_pipeline_mode()
+        pgconn.send_query_params(before, None)
+        pgconn.send_query_params(statement, values, param_formats=[pq.Format.BINARY] * len(values))
+        pgconn.pipeline_sync()
+        while pgconn.flush():
+            if (yield selectors.EVENT_READ | selectors.EVENT_WRITE) & selectors.EVENT_READ:
+                pgconn.consume_input()
+        written, error = 0, None
+        while True:
+            while pgconn.is_busy():
+                yield selectors.EVENT_READ
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:  # between two statements
+                continue
+            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                break
+            if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
+                error = error or psycopg.errors.error_from_result(result)
+                if pgconn.status == pq.ConnStatus.BAD:
+                    raise error
+            written = result.command_tuples or 0
+        pgconn.exit_pipeline_mode()
+        if error is not None:
+            raise error
+        return written
+
     def give_up(self) -> None:
         """Ask the server to end the statement that was given up, briefly.
 
@@ -129,9 +176,12 @@ def dsn_problem(dsn: str) -> str | None:
 
     libpq's own messages quote what they could not parse, and that may be the password. A password with a character
     that should have been escaped makes libpq take parts of it for a host, a port or a database, which messages show.
+    What comes after a NUL it would not even see.
     """
     scheme = next((known for known in _SCHEMES if dsn.startswith(known)), None)
     try:
+        if "\0" in dsn:
+            raise ValueError
         conninfo_to_dict(dsn)
         if scheme is not None:
             address = dsn.removeprefix(scheme).split("?", 1)[0]

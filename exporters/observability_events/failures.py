@@ -10,6 +10,8 @@ from typing import Final
 
 import psycopg
 
+from otel_auto_assign.values import qualified_name
+
 
 class Action(Enum):
     """What to do with the rows of a statement that failed."""
@@ -75,18 +77,31 @@ def refused_by_policy(error: BaseException) -> bool:
     )
 
 
+def error_type(error: BaseException) -> str:
+    """Give what ``error.type`` says of a failure: its SQLSTATE or, where there is none, its class.
+
+    >>> error_type(psycopg.errors.DeadlockDetected("…")), error_type(DeadlineError("…"))
+    ('40P01', 'observability_events.failures.DeadlineError')
+    """
+    return (error.sqlstate if isinstance(error, psycopg.Error) else None) or qualified_name(type(error))
+
+
 def action(error: BaseException) -> Action:
     """Tell what the rows of a statement that failed with ``error`` ask for."""
     if isinstance(error, TableUnfitError):
         return Action.HOLD
     if not isinstance(error, psycopg.Error):
         return Action.ISOLATE if isinstance(error, (ValueError, TypeError, OverflowError)) else Action.DOUBT
-    state = error.sqlstate
-    if state is None:
+    if error.sqlstate is None:
         return Action.ISOLATE if isinstance(error, psycopg.DataError) else Action.RECONNECT
-    place = error.diag.source_function or ""
+    return _of_the_server(error, error.sqlstate)
+
+
+def _of_the_server(error: psycopg.Error, state: str) -> Action:
     if refused_by_policy(error):
         return Action.ISOLATE
-    if state == "23514" and place == "ExecFindPartition":  # no CHECK refuses this row; a partition is missing
-        return Action.HOLD
+    if state == "55P03" and error.diag.statement_position is not None:
+        return Action.BACK_OFF  # a table that the statement names is locked as a whole: halves would wait, too
+    if state == "23514" and error.diag.source_function == "ExecFindPartition":
+        return Action.HOLD  # no CHECK refuses this row; a partition is missing
     return _ACTIONS.get(state) or _ACTIONS.get(state[:2]) or Action.DOUBT

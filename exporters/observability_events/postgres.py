@@ -1,4 +1,4 @@
-"""Rows → table: one connection of our own, one autocommitted statement a batch."""
+"""Rows → table: one connection of our own, one round trip a batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from observability_events import connection as connections
 from observability_events import wire
 from observability_events.failures import DeadlineError, refused_by_policy
 from observability_events.probe import policy, probe, say
-from observability_events.statement import insert_statement
+from observability_events.statement import insert_statement, patience_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,13 +41,13 @@ class PostgresWriter:
         self.meanwhile: Callable[[], bool] = connections.nothing
         self._connection: connections.Connection | None = None
         self._shape: Shape | None = None
-        self._statement: bytes | None = None
+        self._statements: tuple[bytes, bytes] | None = None
         self._looked_at = 0.0
         self._remarks: Sequence[Finding] = ()
         self._aborted = False
 
     def insert(self, rows: Sequence[EncodedRow]) -> int:
-        """Write ``rows`` in one statement; give how many were not there before.
+        """Write ``rows`` in one transaction; give how many were not there before.
 
         Raises:
             psycopg.Error: what the server or the connection said.
@@ -55,22 +55,25 @@ class PostgresWriter:
             DeadlineError: if ``settings.statement_timeout`` passed, or `abort` was called.
         """
         connection = self._connected()
-        shape, statement = self._known(connection)
+        shape, (patience, statement) = self._known(connection)
         for column in wire.REFERENCES.keys() - shape.types.keys():
             rows = [wire.without(row, column) if getattr(row.row, column) is not None else row for row in rows]
-        return connection.execute(statement, wire.arrays(shape.types, rows)).rowcount
+        return connection.together(patience, statement, wire.arrays(shape.types, rows))
 
-    def _known(self, connection: connections.Connection) -> tuple[Shape, bytes]:
+    def _known(self, connection: connections.Connection) -> tuple[Shape, tuple[bytes, bytes]]:
         """Give what the table looks like, asked when it is not known, and what writes into it."""
         now = time.monotonic()
         old = self._shape is not None and not self._shape.whole and now >= self._looked_at + LOOK_AGAIN_SECONDS
-        if self._shape is None or self._statement is None or old:
+        if self._shape is None or self._statements is None or old:
             self._looked_at = now
             self._shape = probe(connection, self._settings.table)
-            self._statement = insert_statement(self._shape).as_bytes(connection)
+            self._statements = (
+                patience_statement(self._shape).as_bytes(connection),
+                insert_statement(self._shape).as_bytes(connection),
+            )
             say([remark for remark in self._shape.remarks if remark not in self._remarks])
             self._remarks = self._shape.remarks
-        return self._shape, self._statement
+        return self._shape, self._statements
 
     def dangling(self, error: BaseException) -> str | None:
         """Give the column of ours that ``error`` blames for referencing what does not exist."""
@@ -91,7 +94,7 @@ class PostgresWriter:
 
     def disconnect(self) -> None:
         """Close the connection and forget what the table looked like; the next `insert` begins anew."""
-        connection, self._connection, self._shape, self._statement = self._connection, None, None, None
+        connection, self._connection, self._shape, self._statements = self._connection, None, None, None
         if connection is not None:
             if not self._aborted:
                 connection.give_up()

@@ -1,4 +1,4 @@
-"""The one statement that writes a batch, made for a table as it was found."""
+"""The statement that writes a batch, made for a table as it was found, and the one that goes before it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,21 @@ if TYPE_CHECKING:
     from observability_events.probe import Shape
 
 
+def patience_statement(shape: Shape) -> sql.Composed:
+    """Give the statement that bounds how long the rest of its transaction waits for a lock.
+
+    Not set by the inserting statement itself: that has the locks of the whole tables before anything in it runs. And
+    for the transaction alone: no session state is left behind for the next client of a pooler.
+    """
+    return sql.SQL("SELECT pg_catalog.set_config('lock_timeout', {}, true)").format(
+        sql.Literal(f"{shape.lock_timeout_ms}ms")
+    )
+
+
 def insert_statement(shape: Shape) -> sql.Composed:
     """Give the one statement that writes a batch; its parameters are the arrays of ``shape.types``, in that order.
 
-    The first part sets ``lock_timeout`` for this statement alone: no session state is left behind for the next client
-    of a pooler. Rows go in by booking, so that two writers take the locks of bookings in the same order.
+    Rows go in by booking, so that two writers take the locks of bookings in the same order.
     """
     columns = list(shape.types)
     values: list[sql.Composable] = []
@@ -46,14 +56,12 @@ def insert_statement(shape: Shape) -> sql.Composed:
                     sql.Identifier("r", reference),
                 )
         values.append(sql.SQL("({})::{}").format(value, sql.SQL(shape.types[column])))
-    arrays = [sql.SQL(f"%b::{wire.TYPES[column]}[]") for column in columns]
+    arrays = [sql.SQL(f"${number}::{wire.TYPES[column]}[]") for number, column in enumerate(columns, 1)]
     return sql.SQL(
-        "WITH patience AS MATERIALIZED (SELECT pg_catalog.set_config('lock_timeout', {patience}, true)) "
         "INSERT INTO {table} ({columns}) "
-        "SELECT {values} FROM patience CROSS JOIN unnest({arrays}) AS r ({columns}) {joins} "
+        "SELECT {values} FROM unnest({arrays}) AS r ({columns}) {joins} "
         "{order} ON CONFLICT DO NOTHING"
     ).format(
-        patience=sql.Literal(f"{shape.lock_timeout_ms}ms"),
         table=sql.Identifier(shape.schema, shape.name),
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
         values=sql.SQL(", ").join(values),

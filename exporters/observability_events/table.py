@@ -18,7 +18,7 @@ from observability_events.findings import Finding, Verdict
 from observability_events.probe import INSERTING, POLICIES, SWALLOWING, TABLE, Table, probe
 from observability_events.questions import question
 from observability_events.rows import Row
-from observability_events.statement import insert_statement
+from observability_events.statement import insert_statement, patience_statement
 from otel_auto_assign import semconv
 
 if TYPE_CHECKING:
@@ -119,17 +119,14 @@ def try_insert(connection: Connection, table: str) -> Finding:
     try:
         with connection.transaction(force_rollback=True):
             connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            # The statement's own patience begins when it has the lock of the table already.
-            connection.execute(
-                "SELECT pg_catalog.set_config('lock_timeout', %s, true)", (f"{shape.lock_timeout_ms}ms",)
-            )
+            connection.execute(patience_statement(shape))
             statement = insert_statement(shape).as_bytes(connection)
-            inserted = connection.execute(statement, wire.arrays(shape.types, rows)).rowcount
+            inserted = psycopg.RawCursor(connection).execute(statement, wire.arrays(shape.types, rows)).rowcount
     except psycopg.Error as error:
         if error.sqlstate is None:
             raise
         text = f"{error.diag.message_primary} (SQLSTATE {error.sqlstate})"
-        if action(error) is Action.SPLIT:
+        if action(error) in (Action.SPLIT, Action.BACK_OFF):
             return Finding(_TRIAL, Verdict.WARNING, f"not tried: {text}", "try again when nobody locks the table")
         remedy = "have constraints, triggers and policies let these rows in" if action(error) is Action.ISOLATE else ""
         return Finding(_TRIAL, Verdict.WRONG, f"refused: {text}", remedy)

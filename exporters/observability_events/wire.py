@@ -50,7 +50,7 @@ class EncodedRow(NamedTuple):
     place: Place | None = None
 
 
-class _Array:
+class Array:
     """Keeps the bytes of a parameter; a subclass of bytes would copy them once more."""
 
     __slots__ = ("data",)
@@ -59,19 +59,19 @@ class _Array:
         self.data = data
 
 
-class _UuidArray(_Array):
+class _UuidArray(Array):
     __slots__ = ()
 
 
-class _TimeArray(_Array):
+class _TimeArray(Array):
     __slots__ = ()
 
 
-class _TextArray(_Array):
+class _TextArray(Array):
     __slots__ = ()
 
 
-class _JsonbArray(_Array):
+class _JsonbArray(Array):
     __slots__ = ()
 
 
@@ -80,7 +80,7 @@ class _AsIs(Dumper):
 
     format = Format.BINARY
 
-    def dump(self, obj: _Array) -> Buffer:
+    def dump(self, obj: Array) -> Buffer:
         return obj.data
 
 
@@ -96,7 +96,7 @@ DUMPERS: Final = {
 }
 """For the adapters of a connection: array class → dumper with the array's type oid (pg_type.dat, fixed for ever)."""
 
-_KINDS: Final[dict[str, tuple[type[_Array], int, str]]] = {
+_KINDS: Final[dict[str, tuple[type[Array], int, str]]] = {
     "id": (_UuidArray, 2950, "uuid"),
     "created_at": (_TimeArray, 1184, "timestamptz"),
     "source": (_TextArray, 25, "text"),
@@ -144,7 +144,7 @@ def without(encoded: EncodedRow, column: str) -> EncodedRow:
     return encode(row._replace(context=kept, **changed), encoded.place)
 
 
-def arrays(columns: Iterable[str], rows: Sequence[EncodedRow]) -> list[_Array]:
+def arrays(columns: Iterable[str], rows: Sequence[EncodedRow]) -> list[Array]:
     """Give the parameters of ``columns``: of each its cells in all ``rows``, as a one-dimensional array."""
     cells = dict(zip(COLUMNS, zip(*[row.cells for row in rows], strict=True), strict=True))
     made = []

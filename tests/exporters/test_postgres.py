@@ -12,8 +12,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from observability_events import connection as connections
 from observability_events import wire
-from observability_events.failures import DeadlineError, TableUnfitError
+from observability_events.failures import Action, DeadlineError, TableUnfitError, action
 from observability_events.postgres import PostgresWriter
 from tests.exporters.support import NOW, add_parent, count, locked, read, row, settings, stopped_writers, until
 from tests.faults.proxy import Proxy
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from observability_events.rows import Row
+    from otel_auto_assign.settings import Settings
 
 
 WAITING = b"""
@@ -67,6 +69,23 @@ def test_writing_twice_changes_nothing(conn: Connection, writer: Writer) -> None
     assert writer.write(first, first) == 1
     assert writer.write(first, second) == 1
     assert count(conn) == 2
+
+
+@pytest.mark.usefixtures("events_table")
+def test_what_fails_at_the_commit_is_not_written(conn: Connection, writer: Writer) -> None:
+    """A deferred constraint is checked when the statement is done: its error is the batch's, and the next goes in."""
+    conn.execute(
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.severity = 'warning' THEN RAISE 'not here'; END IF; RETURN NULL; END $$"
+    )
+    conn.execute(
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON observability_events DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION no()"
+    )
+    with pytest.raises(psycopg.errors.RaiseException, match="not here"):
+        writer.write(row(), row(severity="warning"))
+    assert writer.write(row()) == 1
+    assert count(conn) == 1
 
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -368,16 +387,41 @@ def test_a_silent_network_costs_the_deadline_and_no_more(dsn: str) -> None:
 
 @pytest.mark.usefixtures("events_table")
 def test_a_statement_given_up_is_ended_on_the_server(conn: Connection, dsn: str) -> None:
-    """A statement that waited for a lock of the host's does not stay behind, to wait beside the next one."""
+    """A statement that a trigger of the host's keeps does not stay behind, to run beside the next one."""
+    running = b"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'otel-auto-assign' AND state = 'active'"
     writer = Writer(settings(dsn, statement_timeout=0.3))
     writer.write(row())
-    with locked(dsn, "LOCK TABLE observability_events"):
-        with pytest.raises(DeadlineError):
-            writer.write(row())
-        assert conn.execute(WAITING).fetchone() == (1,)
-        writer.disconnect()
-        until(lambda: conn.execute(WAITING).fetchone() == (0,), 2)
+    body = "BEGIN PERFORM pg_sleep(60); RETURN NEW; END"
+    conn.execute(f"CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$".encode())
+    conn.execute("CREATE TRIGGER t BEFORE INSERT ON observability_events FOR EACH ROW EXECUTE FUNCTION sleep()")
+    with pytest.raises(DeadlineError):
+        writer.write(row())
+    assert conn.execute(running).fetchone() == (1,)
+    writer.disconnect()
+    until(lambda: conn.execute(running).fetchone() == (0,), 2)
     assert count(conn) == 1
+
+
+@pytest.mark.usefixtures("events_table")
+@pytest.mark.parametrize("pipelines", [True, False], ids=["", "libpq before 14"])
+def test_gives_way_to_a_lock_of_the_whole_table(dsn: str, monkeypatch: pytest.MonkeyPatch, *, pipelines: bool) -> None:
+    """Such a lock is taken before a statement runs, and yet waited for no longer than any other; then we go on."""
+    made: list[connections.Connection] = []
+
+    def connect(given: Settings) -> connections.Connection:
+        made.append(connections.connect(given))
+        return made[-1]
+
+    monkeypatch.setattr(psycopg.capabilities, "has_pipeline", lambda: pipelines)
+    writer = Writer(settings(dsn, statement_timeout=60.0), connect=connect)
+    assert writer.write(row()) == 1
+    with locked(dsn, "LOCK TABLE observability_events"), pytest.raises(psycopg.errors.LockNotAvailable) as caught:
+        writer.write(row())
+    assert action(caught.value) is Action.BACK_OFF
+    assert writer.write(row(), row()) == 2
+    assert made[0].execute("SHOW lock_timeout").fetchone() == ("0",)
+    assert len(made) == 1
+    writer.disconnect()
 
 
 def test_dangling_ids_below_a_partition_with_names_of_its_own(conn: Connection, dsn: str, schema: str) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.exporters.support import add_parent, count, locked, read, row, until
+from tests.postgres import TABLE, insert_only_role
 
 if TYPE_CHECKING:
     from tests.faults.conftest import NewHost
@@ -95,17 +96,51 @@ def test_a_transaction_of_the_applications_is_never_the_deadlocks_victim(
     assert count(conn) == 3
 
 
-def test_a_locked_table_is_waited_for(conn: Connection, dsn: str, hosts: NewHost) -> None:
-    """A long ALTER TABLE: rows wait, and the server is not filled with statements of ours that wait, too."""
-    host = hosts(dsn, statement_timeout=0.5, batch_size=50)
+@pytest.mark.parametrize("seconds", [0.0, 0.3])
+@pytest.mark.parametrize("tables", [("bookings", TABLE), (TABLE, "bookings")], ids=["bookings first", "ours first"])
+@pytest.mark.parametrize("may_read", [True, False], ids=["we may read bookings", "we may not"])
+def test_a_migration_of_the_applications_is_never_the_deadlocks_victim(
+    conn: Connection, dsn: str, schema: str, hosts: NewHost, tables: tuple[str, str], seconds: float, *, may_read: bool
+) -> None:
+    """It alters bookings and our table in one transaction, in either order and with any time between: it commits.
+
+    Where our role may read bookings, our statement names it, and has the locks of both before anything in it runs.
+    """
+    quick = "-cdeadlock_timeout=200ms "
+    booking = add_parent(conn)
+    with insert_only_role(dsn, schema) as (role_dsn, role):
+        if may_read:
+            conn.execute(f"GRANT SELECT ON bookings TO {role}".encode())
+        host = hosts(make_conninfo(role_dsn, options=quick + str(conninfo_to_dict(role_dsn)["options"])))
+        host.give()
+        assert host.settles()
+        with psycopg.connect(make_conninfo(dsn, options=quick + options(dsn)), application_name="host") as application:
+            application.execute(f"ALTER TABLE {tables[0]} ADD mended text".encode())
+            host.give(booking__id=str(booking))
+            until(lambda: waits_for_a_lock(conn))
+            time.sleep(seconds)
+            application.execute(f"ALTER TABLE {tables[1]} ADD mended text".encode())
+            application.commit()
+        assert host.settles()
+        host.pipeline.shutdown()
+    assert sorted(read(conn, "booking_id::text"), key=str) == [(str(booking),), (None,)]
+
+
+def test_a_locked_table_is_waited_for(
+    conn: Connection, dsn: str, hosts: NewHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A long ALTER TABLE: rows wait, no statement of ours queues up for long, and none is taken apart for it."""
+    host = hosts(dsn, statement_timeout=60.0, batch_size=50)
     host.give()
     assert host.settles()
     with locked(dsn, "LOCK TABLE observability_events") as application:
         host.give(500)
+        until(lambda: "SQLSTATE 55P03" in caplog.text)
         for _ in range(4):
             assert not host.settles(0.3)
             sessions = "SELECT count(*) <= 1 FROM pg_stat_activity WHERE application_name = 'otel-auto-assign'"
             assert conn.execute(sessions.encode()).fetchone() == (True,)
+        assert len(host.pipeline._writing._delivery._groups) == 1
         application.execute("ALTER TABLE observability_events ADD note text")
         application.commit()
     assert host.settles()

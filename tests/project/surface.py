@@ -44,7 +44,9 @@ def _names() -> Iterator[str]:
 def _named(name: str, value: Any) -> Iterator[str]:
     yield f"{name}{_signature(value)}"
     if inspect.isclass(value) and value is not Settings:
-        for own, member in sorted(vars(value).items()):  # slots come in the order of the Python
+        ours = [base for base in reversed(value.__mro__) if base.__module__.partition(".")[0] in PACKAGES]
+        members = {own: member for base in ours for own, member in vars(base).items()}
+        for own, member in sorted(members.items()):  # slots come in the order of the Python
             if not own.startswith("_"):
                 yield f"{name}.{own}{_signature(member)}"
 

@@ -24,6 +24,14 @@ debian.VERSION = 18
 sys.exit(debian.run(["-q", "-m", "not postgres", "tests/project/test_public.py"], Path(sys.argv[1])))
 """
 
+OF_A_FOLDER = """\
+import sys
+from pathlib import Path
+from tests import debian
+debian.VERSION = 18
+sys.exit(debian.run([sys.argv[2]], Path(sys.argv[1])))
+"""
+
 
 def test_what_uses_the_server_is_marked(request: pytest.FixtureRequest, server_dsn: str) -> None:
     """The marker is on exactly the tests that use the server; this is one."""
@@ -98,7 +106,7 @@ def test_a_run_without_a_database_test_fails(programs: Path) -> None:
     done = subprocess.run(run, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
 
     assert "passed" in done.stdout
-    assert done.stdout.endswith("PostgreSQL 18: 0 database tests passed, 0 of them only here\n")
+    assert done.stdout.endswith("PostgreSQL 18: 0 database tests passed, and 0 tests that run only here\n")
     assert done.returncode == debian.EXIT_FAILED
 
 
@@ -109,11 +117,12 @@ def test_a_run_without_a_database_test_fails(programs: Path) -> None:
         ("passed", "call", {"postgres": 1, "debian": 1}, (1, 1)),
         ("passed", "setup", {"postgres": 1}, (0, 0)),
         ("passed", "call", {}, (0, 0)),
+        ("passed", "call", {"debian": 1}, (0, 1)),
         ("skipped", "call", {"postgres": 1, "debian": 1}, (0, 0)),
     ],
 )
 def test_what_counts(outcome: Any, when: Any, marks: Any, counts: tuple[int, int]) -> None:
-    """A test counts once it has passed, if it used the server; a skipped one does not."""
+    """A test counts once it has passed, if it used the server or runs only here; a skipped one does not."""
     passed = debian.Passed()
     passed.pytest_runtest_logreport(pytest.TestReport("a", ("a", 1, "a"), marks, outcome, None, when))
     assert (passed.count, passed.only_here) == counts
@@ -127,6 +136,20 @@ def test_a_whole_run_without_the_tests_that_run_only_here_fails() -> None:
     assert passed.enough(whole=False)
     passed.only_here = 1
     assert passed.enough(whole=True)
+
+
+def test_what_runs_only_here_is_among_them(programs: Path, tmp_path: Path) -> None:
+    """A test that needs Redis and no database is chosen, too: nobody else would ever run it."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = debian\n    postgres")
+    marks = ("@pytest.mark.debian", "@pytest.mark.postgres", "")
+    tests = "".join(f"{mark}\ndef test_{number}(): pass\n" for number, mark in enumerate(marks))
+    (tmp_path / "test_it.py").write_text(f"import pytest\n{tests}")
+    run = [sys.executable, "-c", OF_A_FOLDER, str(programs), str(tmp_path)]
+    done = subprocess.run(run, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
+
+    assert "2 passed, 1 deselected" in done.stdout
+    assert done.stdout.endswith("PostgreSQL 18: 1 database tests passed, and 1 tests that run only here\n")
+    assert done.returncode == 0
 
 
 def test_elsewhere_those_tests_are_left_out_and_it_is_said_why(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.project.sources import imports, modules
 GROUND: Final = (
     {"otel_auto_assign.reasons"},
     {"otel_auto_assign.values"},
-    {"otel_auto_assign.semconv", "otel_auto_assign.settings", "otel_auto_assign._version"},
+    {"otel_auto_assign._leaving", "otel_auto_assign.semconv", "otel_auto_assign.settings", "otel_auto_assign._version"},
     {"otel_auto_assign._guard"},
 )
 """A module may import what stands on a line below its own, in a house where it stands; never its own line or above."""
@@ -51,7 +51,8 @@ EXPORTER: Final = (
         "observability_events.replay",
         "observability_events.sampler",
     },
-    {"observability_events.pipeline", "observability_events.reconcile"},
+    {"observability_events.door", "observability_events.reconcile"},
+    {"observability_events.pipeline"},
     {
         "observability_events.postgres",
         "observability_events.console",
@@ -62,6 +63,7 @@ EXPORTER: Final = (
     {
         "observability_events.statement",
         "observability_events.backlog",
+        "observability_events.living",
         "observability_events.roles",
         "observability_events.syncing",
         "observability_events.unfinished",
@@ -72,15 +74,21 @@ EXPORTER: Final = (
     {"observability_events.overview"},
     {"observability_events.probe", "observability_events.dead_letters"},
     {"observability_events.columns"},
-    {"observability_events.server", "observability_events.waiting"},
+    {"observability_events.direct", "observability_events.server", "observability_events.waiting"},
     {"observability_events.connection", "observability_events.delivery", "observability_events.making"},
-    {"observability_events.groups", "observability_events.refusals", "observability_events.abandoned"},
+    {
+        "observability_events.abandoned",
+        "observability_events.dangling",
+        "observability_events.groups",
+        "observability_events.refusals",
+        "observability_events.writer",
+    },
     {"observability_events.wire", "observability_events.records"},
     {"observability_events.rows", "observability_events.explanation"},
     {"observability_events.catalogue", "observability_events.conditions"},
-    {"observability_events.facts"},
+    {"observability_events.facts", "observability_events.plain_span"},
     {"observability_events.status", "observability_events.telemetry"},
-    {"observability_events.folder"},
+    {"observability_events.folder", "observability_events.instruments"},
     {
         "observability_events.segment",
         "observability_events.accounts",
@@ -98,7 +106,8 @@ EXPORTER: Final = (
 ZERO_CODE: Final = (
     {"otel_auto_assign.environment_variables"},
     {"otel_auto_assign.instrumentor"},
-    {"otel_auto_assign.targets", "otel_auto_assign._patches", "otel_auto_assign._wiring"},
+    {"otel_auto_assign.targets", "otel_auto_assign._wiring", "otel_auto_assign._workers"},
+    {"otel_auto_assign._patches"},
     set().union(*INSTRUMENTATION, *EXPORTER),
 )
 READING: Final = (
@@ -166,6 +175,7 @@ COMMANDS: Final = (
         "otel_auto_assign.commands.settings",
         "otel_auto_assign.commands.spool",
     },
+    {"otel_auto_assign.commands.spool_text"},
     {
         "otel_auto_assign.commands.database",
         "otel_auto_assign.commands.health",

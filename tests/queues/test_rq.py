@@ -21,6 +21,7 @@ from examples.zero_code.evening import RESTAURANT, orphans
 from otel_auto_assign import semconv
 from tests.project.sources import ROOT
 from tests.queues.test_celery import ACCEPT, line_of, one
+from tests.queues.test_leaving import LATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,10 @@ class Bookings:
 def bookings(
     server_dsn: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Bookings]:
-    """Three bookings, and a worker that runs until nothing is left to do: in one process, or forked for each job."""
+    """Three bookings, and a worker that runs until nothing is left to do: in one process, or forked for each job.
+
+    Nothing is written or sent but at the end of a process, which a forked one leaves by ``os._exit``.
+    """
     folder = tmp_path_factory.mktemp("rq")
     config = folder / "auto_assign.toml"
     config.write_text(services.CONFIG.read_text().replace(CELERYS, RQS))
@@ -74,13 +78,14 @@ def bookings(
             DATABASE: sandbox.dsn,
             **services.tracing(sandbox, collector, folder),
             "OTEL_AUTO_ASSIGN_CONFIG": str(config),
+            "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DURABILITY": "memory",
+            **LATE,
         }
         ids = json.loads(
             traced(folder, environ, "python", "-m", "tests.queues.rq_desk", str(place), RESTAURANT, *KINDS)
         )
         work = ("rq", "worker", "--url", f"unix://{place}", "--burst", "--worker-class", request.param)
         traced(folder, environ, *work)
-        traced(folder, environ, "otel-auto-assign", "spool", "replay")  # what a forked process has left
         with psycopg.connect(sandbox.dsn, autocommit=True) as conn:
             rows = conn.execute(
                 "SELECT booking_id::text, event_type, context FROM observability_events ORDER BY created_at"
@@ -101,11 +106,6 @@ def traced(folder: Path, environ: dict[str, str], *command: str) -> str:
     return done.stdout
 
 
-def forks(request: pytest.FixtureRequest) -> bool:
-    """Whether the worker forks for each job."""
-    return "SimpleWorker" not in request.node.callspec.params["bookings"]
-
-
 @pytest.mark.parametrize("party", KINDS)
 def test_the_rows_are_complete(bookings: Bookings, party: str) -> None:
     """Each booking has the rows that Celery's has, and the job's know the inline run."""
@@ -120,10 +120,8 @@ def test_the_rows_are_complete(bookings: Bookings, party: str) -> None:
 
 
 @pytest.mark.parametrize("party", ["8", "400"])
-def test_the_job_is_below_the_inline_run(bookings: Bookings, party: str, request: pytest.FixtureRequest) -> None:
+def test_the_job_is_below_the_inline_run(bookings: Bookings, party: str) -> None:
     """No span is current in a worker of RQ, so the job is the child of the carrier's, in one trace, and linked."""
-    if forks(request):
-        pytest.skip("the forked process ends without giving the SDK a moment to send its spans")
     trace = bookings.trace(party)
     inline, job = one(trace, semconv.SPAN_INLINE), one(trace, semconv.SPAN_JOB)
 
@@ -133,10 +131,8 @@ def test_the_job_is_below_the_inline_run(bookings: Bookings, party: str, request
     assert job.attributes[semconv.INLINE_REASON] == inline.attributes[semconv.REASON]
 
 
-def test_no_span_is_twice_or_without_its_parent(bookings: Bookings, request: pytest.FixtureRequest) -> None:
+def test_no_span_is_twice_or_without_its_parent(bookings: Bookings) -> None:
     """Each is there once, and below one that is there."""
-    if forks(request):
-        pytest.skip("the forked process ends without giving the SDK a moment to send its spans")
     spans = bookings.spans
     assert len({(span.trace, span.id) for span in spans}) == len(spans) > 3
     assert orphans(spans) == []

@@ -17,13 +17,12 @@ from typing import IO, Any
 from unittest import mock
 
 import pytest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from examples.restaurant.demo import main
 from examples.restaurant.report import ILLUSTRATION, PAGES
 from examples.restaurant.stop import ENDING_SIGNALS
+from examples.zero_code.collector import Collector, Span
 from otel_auto_assign.analysis.figures import CSV_HEADER
-from tests.restaurant.collector import Collector
 
 ROOT = Path(__file__).parents[2]
 POISON = {
@@ -94,7 +93,7 @@ class Shown:
     errors: str
     seen: dict[str, Any]
     folder: Path
-    sent: list[tuple[str, Span]]
+    sent: list[Span]
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +107,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     with Collector() as collector:
         run = demo(*options, "--then", f"python {look}", **POISON, OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint)
     seen = next((line for line in run.stdout.splitlines() if line.startswith("LOOK ")), "LOOK {}")
-    return Shown(run.returncode, run.stdout, run.stderr, json.loads(seen.removeprefix("LOOK ")), out, collector.spans)
+    return Shown(run.returncode, run.stdout, run.stderr, json.loads(seen.removeprefix("LOOK ")), out, collector.spans())
 
 
 def test_every_query_of_the_cookbook_has_an_answer(shown: Shown) -> None:
@@ -166,8 +165,8 @@ def test_every_request_left_its_rows(shown: Shown) -> None:
 
 def test_every_span_reaches_the_collector(shown: Shown) -> None:
     """A row says which span it is from, and the collector has it, under the demo's name and of both phases."""
-    assert {service for service, _ in shown.sent} == {"restaurant"}
-    sent = [span.span_id.hex() for _, span in shown.sent]
+    assert {span.service for span in shown.sent} == {"restaurant"}
+    sent = [span.id for span in shown.sent]
     assert len(sent) == len(set(sent))
     assert set(shown.seen["spans"]) <= set(sent)
 

@@ -59,7 +59,8 @@ JOBS: Final = (
     Check("many_summaries", "jobs", "have more than one summary",
           "find what else writes summaries: rows of ours have ids that cannot be there twice", tolerable=0),
     Check("twins", "jobs", "have an abandoned pair beside their own rows, which came after `reconcile` had run",
-          "delete the rows with result = 'abandoned' of these jobs; give `reconcile --older-than` more time", WARNING),
+          "delete their summary with result = 'abandoned' and, of two started rows, the later one; give "
+          "`reconcile --older-than` more time", WARNING),
     Check("no_start", "jobs", "have no started row",
           "rows are missing from their beginning: look at the spool and the dead letters, then `reconcile`"),
     Check("attempts", "jobs", "say another number in attemptsUsed than they have attempt rows",
