@@ -18,9 +18,9 @@ TEST_ON := $(VERSIONS:%=test-on-%)
 # For one test. They pin OpenTelemetry to the day and come days after it: with their pins pip finds no way on some days.
 WITHOUT_PINS := opentelemetry-instrumentation-dbapi opentelemetry-instrumentation-psycopg
 
-# For examples/zero_code and the tests of it: the application's own, RQ, and what traces them beside us.
-QUEUES := --requirement examples/zero_code/requirements.txt rq
-QUEUES_WITHOUT_PINS := $(addprefix opentelemetry-instrumentation-,asgi celery fastapi logging) opentelemetry-util-http asgiref
+# For examples/zero_code and the tests of it: the application's own, RQ, and what traces them beside us; RQ's knows no RQ 3.
+QUEUES := --requirement examples/zero_code/requirements.txt rq<3
+QUEUES_WITHOUT_PINS := $(addprefix opentelemetry-instrumentation-,asgi celery fastapi logging rq threading) opentelemetry-util-http asgiref
 WITH_QUEUES := $(READY)-queues
 
 # $(call install,"arguments" "arguments"): each by uv where it can, else by pip.
@@ -30,13 +30,15 @@ install = for wanted in $(1); do \
 done
 
 .DEFAULT_GOAL := help
-.PHONY: help demo zero-code test soak test-debian test-versions $(TEST_ON) check bench validate docs site clean
+.PHONY: help demo zero-code test soak test-debian servers test-servers test-versions $(TEST_ON) check bench validate docs site clean
 
 help:
 	@echo "make demo     a day in a restaurant, twice, on a real PostgreSQL    (ARGS='--help' for its options)"
 	@echo "make zero-code    a web server, a queue and its worker, traced without a change of their source; needs redis-server"
 	@echo "make test     the tests                                             (ARGS: pytest's)"
 	@echo "make test-debian      those that use the database, on PostgreSQL 15, with pgbouncer, Redis and TLS; installs them by apt-get"
+	@echo "make servers  a real Collector, Jaeger and Kafka, built once into .servers; needs Go, a JDK 17 and Maven"
+	@echo "make test-servers     what is proven with them"
 	@echo "make test-versions    all of them on $(VERSIONS)   (a missing Python is skipped; MISSING=fail: fails)"
 	@echo "make check    ruff, its formatter, mypy, import direction"
 	@echo "make soak     ten minutes of load and faults: nothing lost, nothing twice   (ARGS='--seconds 60 --seed 7')"
@@ -57,6 +59,12 @@ test: $(READY)
 
 test-debian: $(WITH_QUEUES)
 	@$(RUN) -m tests.debian $(ARGS)
+
+servers: $(READY)
+	@$(RUN) -m collector.build
+
+test-servers: $(READY)
+	@$(RUN) -m pytest -m servers $(ARGS)
 
 test-versions: $(TEST_ON)
 
@@ -99,7 +107,7 @@ site: $(READY)
 	@$(RUN) docs/site/build.py $(ARGS)
 
 clean:
-	rm -rf .venv .venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo
+	rm -rf .venv .venvs .servers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo
 
 # Done again when the dependencies change. The mark is set last, so that what was interrupted is done again, too.
 # An installed uv that cannot reach the registry (it does not read pip's configuration) leaves the work to pip.

@@ -141,13 +141,15 @@ class _AskingScope(Scope):
             )  # fmt: skip
             self._counted = True
             endings = [] if late or self._nested else run.child_ended(self._attempt, child)
-        attributes = self._attributes(child, outcome, late=late)
         status = None if error is None else (error.type, error.message)
         try:
-            end_span(span, attributes, status, end_ns)
+            attributes = self._attributes(child, outcome, late=late)
+            try:
+                end_span(span, attributes, status, end_ns)
+            finally:
+                if run.measured and self.role is QUOTE and not self._nested:
+                    measure(semconv.SPAN_QUOTE, run, attributes, status, end_ns - self._start_ns, span)
         finally:
-            if run.measured and self.role is QUOTE and not self._nested:
-                measure(semconv.SPAN_QUOTE, run, attributes, status, end_ns - self._start_ns, span)
             if endings:
                 end_spans(endings)
 

@@ -148,11 +148,13 @@ class LeanTracer:
         "_always_off",
         "_attributes",
         "_attributes_class",
+        "_dropped",
         "_fields",
         "_is_enabled",
         "_is_random",
         "_metrics",
         "_parent_based",
+        "_sampled",
         "_span",
         "_tracer",
     )
@@ -197,11 +199,15 @@ class LeanTracer:
         sampling = sdk.sampling
         self._parent_based = (sampling.ParentBased, sampling.ParentBasedTraceIdRatio)
         self._always_off = sampling.ALWAYS_OFF
+        self._dropped, self._sampled = sampling.Decision.DROP, sampling.Decision.RECORD_AND_SAMPLE
 
-    def start_span(self, name: str, context: Context, attributes: Attributes, start_ns: int) -> Span:
+    def start_span(
+        self, name: str, context: Context, attributes: Attributes, start_ns: int, above: SpanContext | None = None
+    ) -> Span:
         """Start a span of kind INTERNAL below the one in ``context``; the attributes' values are safe already."""
         tracer = self._tracer
-        above = _above(context)
+        if above is None:
+            above = _above(context)
         if self._is_enabled is not None and not self._is_enabled():
             return NonRecordingSpan(above)
         parent: SpanContext | None
@@ -212,10 +218,10 @@ class LeanTracer:
             random = _RANDOM if self._is_random() else 0
         sampled = tracer.sampler.should_sample(context, trace_id, name, SpanKind.INTERNAL, attributes, ())
         decision = sampled.decision
-        flags = _FLAGS[(_SAMPLED if decision.is_sampled() else 0) | random]
+        flags = _FLAGS[(_SAMPLED if decision is self._sampled else 0) | random]
         ids = SpanContext(trace_id, tracer.id_generator.generate_span_id(), False, flags, sampled.trace_state)
         at_end = None if self._metrics is None else self._metrics.start_span(parent, decision)
-        if not decision.is_recording():
+        if decision is self._dropped:
             return NonRecordingSpan(ids)
         span: Any = object.__new__(self._span)
         span.__dict__ = fields = self._fields.copy()
@@ -232,13 +238,12 @@ class LeanTracer:
 
     def unseen(self, name: str, context: Context) -> Span | None:
         """Give the span of a call that will be dropped whatever its attributes say; None if they may matter."""
-        sampler = self._tracer.sampler
+        sampler, above = self._tracer.sampler, _above(context)
         if type(sampler) in self._parent_based:
-            parent = _above(context)
-            if not parent.is_valid or parent.trace_flags & _SAMPLED:
+            if not above.is_valid or above.trace_flags & _SAMPLED:
                 return None
-            sampler = sampler._remote_parent_not_sampled if parent.is_remote else sampler._local_parent_not_sampled
-        return self.start_span(name, context, {}, 0) if sampler == self._always_off else None
+            sampler = sampler._remote_parent_not_sampled if above.is_remote else sampler._local_parent_not_sampled
+        return self.start_span(name, context, {}, 0, above) if sampler == self._always_off else None
 
     def _held(self, ours: Attributes, given: Any) -> Any:
         """Make the span's attributes; what a sampler has added is cleaned by the SDK as ever."""

@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from inspect import getattr_static
-from types import CellType, FrameType, FunctionType, ModuleType
+from types import CellType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from otel_auto_assign import _wrapping
@@ -25,6 +25,10 @@ class RefusedError(Exception):
     """A target cannot be traced where it is; the text says why and what to do."""
 
 
+class NotThereError(RefusedError):
+    """There is nothing by that name, here."""
+
+
 class Patch(NamedTuple):
     """An attribute that was set: of what, its name, what was there in the owner itself, and what is there now."""
 
@@ -37,10 +41,13 @@ class Patch(NamedTuple):
         """Set it back; give whether that was right, for what somebody else has set since is left alone."""
         if _own(self.owner, self.name) is not self.now:
             return False
-        if self.before is ABSENT:
-            delattr(self.owner, self.name)
-        else:
-            setattr(self.owner, self.name, self.before)
+        try:
+            if self.before is ABSENT:
+                delattr(self.owner, self.name)
+            else:
+                setattr(self.owner, self.name, self.before)
+        except Exception:  # an object of the host's that takes no more changes; the others are set back all the same
+            return False
         return True
 
 
@@ -48,9 +55,15 @@ def patch(module: ModuleType, names: tuple[str, ...], decorate: Callable[[Any], 
     """Decorate what ``names`` lead to from ``module``, also where other modules have it under a name of their own.
 
     Raises:
-        RefusedError: if there is nothing to decorate, or calls would pass the decorated one by.
+        NotThereError: if there is nothing by that name.
+        RefusedError: if it cannot be decorated, or calls would pass the decorated one by.
     """
     owner, name, found = _found(module, names)
+    if is_early(found):
+        raise RefusedError(
+            "it is a shared task, and there is no Celery application yet that has it: import the module that makes the "
+            "application before this one"
+        )
     if is_task(found):  # its queue holds the object, not the function: workers look at .run when they start
         owner, name, found = found, "run", found.run
     if is_traced(found):
@@ -73,13 +86,23 @@ def _found(module: ModuleType, names: tuple[str, ...]) -> tuple[Any, str, Any]:
     for depth, name in enumerate(names):
         found = getattr_static(owner, name, ABSENT)
         if found is ABSENT or not isinstance(owner, (ModuleType, type)):
-            found = getattr(owner, name, ABSENT)  # a module's own __getattr__; bound to an object
+            found = _attribute(owner, name)  # a module's own __getattr__; bound to an object
         if found is ABSENT:
-            raise RefusedError(f"{'.'.join((module.__name__, *names[:depth]))} has no attribute {name!r}")
+            raise NotThereError(f"{'.'.join((module.__name__, *names[:depth]))} has no attribute {name!r}")
         if depth == len(names) - 1:
             return owner, name, found
-        owner = getattr(owner, name)
-    raise RefusedError(f"{module.__name__} is a module")
+        owner = _attribute(owner, name)
+        if is_traced(owner):  # what is below is its own
+            raise RefusedError(f"{'.'.join((module.__name__, *names[: depth + 1]))} is traced already")
+    raise NotThereError(f"{module.__name__} is a module")
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    """Give an attribute as the host sees it, by way of what code of the host's there may be."""
+    try:
+        return getattr(owner, name, ABSENT)
+    except Exception as error:
+        raise RefusedError(f"looking for its {name!r} raised {type(error).__name__}") from None
 
 
 def _set(places: list[tuple[Any, str]], ours: Any) -> list[Patch]:
@@ -90,26 +113,55 @@ def _set(places: list[tuple[Any, str]], ours: Any) -> list[Patch]:
             setattr(owner, name, ours)
         except (AttributeError, TypeError) as error:
             undo(made)
-            raise RefusedError(f"{name} of {owner!r:.80} cannot be set: {error}") from None
+            raise RefusedError(f"{name} of {name_of(owner)} cannot be set: {error}") from None
         made.append(Patch(owner, name, before, _own(owner, name)))
     return made
 
 
+def name_of(owner: Any) -> str:
+    """Name a module, a class, or of any other object its class."""
+    if isinstance(owner, ModuleType):
+        return owner.__name__
+    return owner.__qualname__ if isinstance(owner, type) else type(owner).__qualname__
+
+
 def undo(patches: list[Patch]) -> list[Patch]:
-    """Set all back, the last first; give those that somebody else has set since."""
-    return [patch for patch in reversed(patches) if not patch.undo()]
+    """Set all back, the last first; give those where that cannot be done, or somebody else has set something since."""
+    left = [patch for patch in reversed(patches) if not patch.undo()]
+    for patch in patches:
+        if isinstance(patch.owner, ModuleType) and patch.before is not ABSENT:
+            for module, name in _aliases(patch.now, patch.owner):  # taken by `from x import f` since
+                Patch(module, name, patch.before, patch.now).undo()
+    return left
 
 
 def is_task(found: Any) -> bool:
     """Tell a task object, such as Celery makes of a function, by what it can do."""
-    return not isinstance(found, (FunctionType, type)) and all(
-        callable(getattr(found, name, None)) for name in ("run", "delay", "apply_async")
+    try:
+        return not isinstance(found, (FunctionType, type)) and all(
+            callable(getattr(found, name, None)) for name in ("run", "delay", "apply_async")
+        )
+    except Exception:  # an object of the host's that raises something else than AttributeError
+        return False
+
+
+def is_early(found: Any) -> bool:
+    """Tell a shared task of Celery's before there is an application, without looking at it: that would make one.
+
+    The task that it gives then is of an application that no worker will ever use.
+    """
+    state = sys.modules.get("celery._state")
+    return (
+        (type(found).__module__, type(found).__name__) == ("celery.local", "Proxy")
+        and getattr(state, "default_app", None) is None
+        and getattr(getattr(state, "_tls", None), "current_app", None) is None
     )
 
 
 def is_traced(found: Any) -> bool:
     """Tell whether a call of it is traced by us already."""
-    found = getattr(found, "__func__", found)
+    if isinstance(found, (classmethod, staticmethod, MethodType)):
+        found = found.__func__
     return isinstance(found, TracedCallable) or (
         isinstance(found, FunctionType) and found.__globals__ is vars(_wrapping) and hasattr(found, "__wrapped__")
     )

@@ -1,4 +1,4 @@
-"""Workers of queues that leave by ``os._exit``: what their spans and rows need before.
+"""Workers of queues that leave by ``os._exit``: what their rows, spans, metrics and logs need before.
 
 RQ forks a *work horse* for each job, which leaves when the job is done and its result is kept. Nobody is told of it, so
 the method that does the job is wrapped, for as long as the instrumentation lasts.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, Final
 
-from opentelemetry import trace
+from opentelemetry import _logs, metrics, trace
 
 from otel_auto_assign._guard import swallowed
 from otel_auto_assign._leaving import leave
@@ -43,22 +44,32 @@ def wrap_horses(module: ModuleType) -> list[Patch]:
     return [Patch(owner, _PERFORM, performed, perform_job)]
 
 
-def flush_spans(provider: trace.TracerProvider | None, seconds: float | None = None) -> None:
-    """Have the host's exporters send what they hold, for so long (default: the shutdown time-out) and no longer.
+class Providers:
+    """Those of the SDK, to be flushed at the end of such a process.
 
-    On a thread of its own, for the SDK's batch processor does not keep the time that it is given.
+    Args:
+        given: what the application has given us; the global ones stand for what is missing.
     """
-    flush = getattr(trace.get_tracer_provider() if provider is None else provider, "force_flush", None)
-    if flush is None:
-        return
-    limit = runtime.settings.shutdown_timeout if seconds is None else seconds
 
-    def send() -> None:
-        try:
-            flush(int(limit * _MILLISECONDS))
-        except Exception as error:
-            swallowed("flushing the tracer provider", error)
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = [given.get(f"{name}_provider") for name in ("tracer", "meter", "logger")]
 
-    thread = threading.Thread(target=send, name="otel-auto-assign-flush", daemon=True)
-    thread.start()
-    thread.join(limit)
+    def flush(self, seconds: float | None = None) -> None:
+        """Have exporters send what they hold, for so long (default: the shutdown time-out) and no longer.
+
+        On a thread of its own, for the SDK's batch processors do not keep the time that they are given.
+        """
+        limit = runtime.settings.shutdown_timeout if seconds is None else seconds
+        thread = threading.Thread(target=self._flush, args=(limit,), name="otel-auto-assign-flush", daemon=True)
+        thread.start()
+        thread.join(limit)
+
+    def _flush(self, limit: float) -> None:
+        everybodys = (trace.get_tracer_provider, metrics.get_meter_provider, _logs.get_logger_provider)
+        for given, everybody in zip(self._given, everybodys, strict=True):
+            try:
+                flush = getattr(everybody() if given is None else given, "force_flush", None)
+                if flush is not None:
+                    flush(int(limit * _MILLISECONDS))
+            except Exception as error:
+                swallowed("flushing the SDK's providers", error)

@@ -62,6 +62,9 @@ _STAGE: Final[Role[Handle]] = Role("traced_stage", begin_stage, _handle)
 
 
 def _traced(role: Role[H], function: F | None, given: Given, name: str | None = None, **options: Any) -> F | Traced[H]:
+    extractor = options.get("extractor")
+    if extractor is not None and not callable(extractor):
+        raise TypeError(f"{role.decorator}(extractor={extractor!r:.80}): must be a function that gives an Outcome")
     traced = Traced(role, given, name, options)
     return traced if function is None else traced(function)
 
@@ -107,7 +110,7 @@ def traced_job(
         extractor: reads the returned value, where the default does not understand it.
 
     Raises:
-        TypeError: if ``function`` cannot be wrapped.
+        TypeError: if ``function`` cannot be wrapped, or ``extractor`` cannot be called.
         ValueError: if ``max_attempts`` is negative.
     """
     if max_attempts is not None and not (type(max_attempts) is int and 0 <= max_attempts <= _MOST_ATTEMPTS):
@@ -151,7 +154,7 @@ def traced_inline(
         extractor: reads the returned value, where the default does not understand it.
 
     Raises:
-        TypeError: if ``function`` cannot be wrapped.
+        TypeError: if ``function`` cannot be wrapped, or ``extractor`` cannot be called.
         ValueError: if ``timeout`` is not above zero.
     """
     seconds = safe_float(timeout)
@@ -204,7 +207,7 @@ def traced_quote(
         extractor: reads the returned value, where the default does not understand it.
 
     Raises:
-        TypeError: if ``function`` cannot be wrapped.
+        TypeError: if ``function`` cannot be wrapped, or ``extractor`` cannot be called.
     """
     return _traced(_QUOTE, function, Given(booking_id, restaurant_id), extractor=extractor)
 
@@ -232,7 +235,7 @@ def traced_confirm(
         extractor: reads the returned value, where the default does not understand it.
 
     Raises:
-        TypeError: if ``function`` cannot be wrapped.
+        TypeError: if ``function`` cannot be wrapped, or ``extractor`` cannot be called.
     """
     return _traced(_CONFIRM, function, Given(booking_id, restaurant_id), extractor=extractor)
 

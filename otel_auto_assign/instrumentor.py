@@ -24,12 +24,14 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 
 from otel_auto_assign._guard import SafeLog, swallowed
 from otel_auto_assign._leaving import before_leaving, forget
-from otel_auto_assign._patches import Patch, RefusedError, patch, undo
+from otel_auto_assign._patches import NotThereError, Patch, RefusedError, name_of, patch, undo
 from otel_auto_assign._runtime import configure, runtime
 from otel_auto_assign._wiring import wire
-from otel_auto_assign._workers import RQS_WORKERS, flush_spans, wrap_horses
+from otel_auto_assign._workers import RQS_WORKERS, Providers, wrap_horses
 from otel_auto_assign.settings import Settings
 from otel_auto_assign.targets import PYPROJECT, Target, read_targets
+
+__all__ = ["AutoAssignInstrumentor", "Report"]
 
 _log = SafeLog(__name__)
 
@@ -78,18 +80,18 @@ class AutoAssignInstrumentor(BaseInstrumentor):  # type: ignore[misc] # the pack
         """Trace the targets; nothing is raised, for that would stop every later instrumentor.
 
         Args:
-            **given: ``targets`` (a sequence of `Target`; default: those of ``OTEL_AUTO_ASSIGN_CONFIG``, else of the
-                working directory's pyproject.toml), and what `configure` takes.
+            **given: ``targets`` (a sequence of `Target`), or ``config``, the path of a file with targets (default:
+                that of ``OTEL_AUTO_ASSIGN_CONFIG``, else the working directory's pyproject.toml); and what
+                `configure` takes. A declarative configuration file of OpenTelemetry's gives ``config``.
         """
         try:
             targets = given.get("targets")
-            provider = given.get("tracer_provider")
-            self._watch = _Watch(_targets_of_the_environment() if targets is None else targets, provider)
+            self._watch = _Watch(_targets_of(given.get("config")) if targets is None else targets, Providers(given))
             in_force = {name: given[name] for name in _CONFIGURED if given.get(name) is not None}
             if in_force:
                 configure(**in_force)
             self._watch.begin()
-            _wire_rows(provider)
+            _wire_rows(given.get("tracer_provider"))
         except Exception as error:
             swallowed("instrumenting", error)
 
@@ -103,9 +105,10 @@ class AutoAssignInstrumentor(BaseInstrumentor):  # type: ignore[misc] # the pack
 class _Watch:
     """The targets, and what was set for them; ended once, inert from then on."""
 
-    def __init__(self, targets: Sequence[Target], provider: trace.TracerProvider | None) -> None:
+    def __init__(self, targets: Sequence[Target], providers: Providers) -> None:
         self.reports = [Report(target) for target in targets]
-        self._flush = functools.partial(flush_spans, provider)
+        self._providers = providers
+        self._modules: dict[str, ModuleType] = {}  # those of the targets whose import has ended
         self._patches: list[Patch] = []
         self._lock = threading.RLock()  # an import of one module may import another in between
         self._ended = False
@@ -115,34 +118,36 @@ class _Watch:
         modules = {module: None for report in self.reports for module in report.target.modules}
         modules.pop(_SCRIPT, None)  # it is there already and still empty: told at the exit
         for module in modules:
-            wrapt.register_post_import_hook(self._imported, module)
+            wrapt.register_post_import_hook(functools.partial(self._imported, module), module)
         atexit.register(self._tell_waiting)
         if self.reports:
             wrapt.register_post_import_hook(self._rq_imported, RQS_WORKERS)
-            before_leaving(self._flush)
+            before_leaving(self._providers.flush)
 
     def end(self) -> None:
         """Set everything back."""
         with self._lock:
             self._ended = True
             atexit.unregister(self._tell_waiting)
-            forget(self._flush)
+            forget(self._providers.flush)
             for left in undo(self._patches):
                 _log.warning(
-                    "%s of %r was wrapped by somebody else after us and cannot be set back", left.name, left.owner
+                    "%s of %s was wrapped by somebody else after us, or takes no more changes: it cannot be set back",
+                    left.name,
+                    name_of(left.owner),
                 )
             self._patches.clear()
 
-    def _imported(self, module: ModuleType) -> None:
+    def _imported(self, name: str, module: ModuleType) -> None:
         """Trace the targets that are in ``module``; called within the host's import, so nothing is raised."""
-        try:
-            with self._lock:
-                if not self._ended:
-                    for report in self.reports:
-                        if report.state is WAITING and module.__name__ in report.target.modules:
-                            self._trace(report, module)
-        except Exception as error:
-            swallowed(f"looking for targets in {getattr(module, '__name__', module)}", error)
+        with self._lock:
+            self._modules[name] = module
+            for report in self.reports:
+                try:
+                    if not self._ended and report.state is WAITING and name in report.target.modules:
+                        self._trace(report)
+                except Exception as error:
+                    swallowed(f"looking for the target {report.target.call}", error)
 
     def _rq_imported(self, module: ModuleType) -> None:
         """Have RQ's work horses send spans and rows; called within the host's import, so nothing is raised."""
@@ -153,19 +158,44 @@ class _Watch:
         except Exception as error:
             swallowed("looking at RQ's workers", error)
 
-    def _trace(self, report: Report, module: ModuleType) -> None:
-        names = report.target.within(module.__name__)
-        if f"{module.__name__}.{names[0]}" in report.target.modules and _may_be_a_module(module, names[0]):
-            return  # the hook of the inner module will come
-        try:
-            made = patch(module, names, report.target.decorate)
-        except RefusedError as error:
-            report.state, report.detail = REFUSED, str(error)
-            _log.warning("target %s (%s) is not traced: %s", report.target.call, report.target.role, error)
-            return
-        self._patches += made
-        report.state, report.detail = TRACED, ", ".join(_place(done) for done in made)
-        _log.info("target %s is traced as %s: %s", report.target.call, report.target.role, report.detail)
+    def _trace(self, report: Report) -> None:
+        """Trace a target in the innermost module that has it; those that are still to come are waited for."""
+        modules = report.target.modules
+        here = [name for name in modules if name in self._modules]
+        inner = modules[modules.index(here[-1]) + 1 :]
+        if any(name in sys.modules for name in inner):
+            return  # its hook will come
+        missing: NotThereError | None = None
+        for name in reversed(here):
+            try:
+                made = patch(self._modules[name], report.target.within(name), report.target.decorate)
+            except NotThereError as error:
+                missing = missing or error
+            except RefusedError as error:
+                self._refuse(report, error)
+                return
+            else:
+                self._patches += made
+                report.state, report.detail = TRACED, ", ".join(f"{name_of(done.owner)}.{done.name}" for done in made)
+                _log.info("target %s is traced as %s: %s", report.target.call, report.target.role, report.detail)
+                return
+        if missing is not None and not any(self._may_come(name) for name in modules):
+            self._refuse(report, missing)
+
+    def _may_come(self, name: str) -> bool:
+        """Tell whether a module by that name, which may be a class's or an object's, may still be imported."""
+        package, _, last = name.rpartition(".")
+        if name in self._modules:
+            return False
+        if name in sys.modules or not package:
+            return True
+        known = self._modules.get(package)
+        return self._may_come(package) if known is None else _may_be_a_module(known, last)
+
+    @staticmethod
+    def _refuse(report: Report, error: RefusedError) -> None:
+        report.state, report.detail = REFUSED, str(error)
+        _log.warning("target %s (%s) is not traced: %s", report.target.call, report.target.role, error)
 
     def _tell_waiting(self) -> None:
         for report in self.reports:
@@ -176,11 +206,6 @@ class _Watch:
 def _may_be_a_module(package: ModuleType, name: str) -> bool:
     found = getattr(package, name, None)
     return isinstance(found, ModuleType) or (found is None and hasattr(package, "__path__"))
-
-
-def _place(done: Patch) -> str:
-    owner = getattr(done.owner, "__qualname__", None) or getattr(done.owner, "__name__", type(done.owner).__qualname__)
-    return f"{owner}.{done.name}"
 
 
 def _why_never(target: Target) -> str:
@@ -196,9 +221,9 @@ def _why_never(target: Target) -> str:
     return f"none of {', '.join(target.modules)} was imported"
 
 
-def _targets_of_the_environment() -> list[Target]:
+def _targets_of(config: object) -> list[Target]:
     """Read the file that is named, else the working directory's pyproject.toml; what is wrong is said in the log."""
-    named = os.environ.get(ENV_CONFIG, "").strip()
+    named = str(config or os.environ.get(ENV_CONFIG, "")).strip()
     path = Path(named or PYPROJECT)
     if not named and not _has_section(path):
         return []
@@ -206,7 +231,7 @@ def _targets_of_the_environment() -> list[Target]:
         targets, wrong = read_targets(path)
     except (OSError, ValueError) as error:
         text = f"{path} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-        _log.warning("nothing is traced without code (%s): %s", ENV_CONFIG, text)
+        _log.warning("nothing is traced without code (%s): %s", "config" if config else ENV_CONFIG, text)
         return []
     for sentence in wrong:
         _log.warning("%s; it is not traced", sentence)

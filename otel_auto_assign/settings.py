@@ -55,12 +55,12 @@ MOST_BYTES: Final = 2**63 - 1
 
 def _positive(value: float) -> None:
     if not 0 < value <= MOST_SECONDS:
-        raise ValueError("must be a finite number above zero")
+        raise ValueError(f"must be above zero and at most {MOST_SECONDS:.0f}")
 
 
 def _not_negative(value: float) -> None:
     if not 0 <= value <= MOST_SECONDS:
-        raise ValueError("must be a finite number, zero or more")
+        raise ValueError(f"must be zero or more and at most {MOST_SECONDS:.0f}")
 
 
 def _bytes(value: int) -> None:
@@ -93,6 +93,15 @@ def address(value: str) -> tuple[str, int] | None:
 
 def _address(value: str) -> None:
     address(value)
+
+
+def _path(value: str) -> None:
+    try:
+        if b"\0" not in os.fsencode(value):
+            return
+    except UnicodeEncodeError:
+        pass
+    raise ValueError("must be a path that the system can have: no NUL, no lone surrogate")
 
 
 def _durability(value: str) -> None:
@@ -225,6 +234,7 @@ class Settings:
         "OTEL_EXPORTER_OBSERVABILITY_EVENTS_SPOOL_DIRECTORY",
         doc="Where rows wait on disk; several processes may share it. Default: `otel-auto-assign` in "
         "`$XDG_STATE_HOME`, else in `~/.local/state`.",
+        check=_path,
     )
     spool_bytes: int = _setting(
         256 * 1024 * 1024,

@@ -171,7 +171,9 @@ def read_targets(path: Path) -> tuple[list[Target], list[str]]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not TOML: {error}") from None
     if path.name == PYPROJECT:
-        page = page.get("tool", {}).get(TOOL, {})
+        for section in ("tool", TOOL):
+            found = page.get(section)
+            page = found if isinstance(found, dict) else {}
     listed = page.get("targets")
     if not isinstance(listed, list):
         raise ConfigurationError(f"{path} has no [[{f'tool.{TOOL}.' if path.name == PYPROJECT else ''}targets]]")

@@ -46,7 +46,7 @@ class Passed:
 
     def enough(self, *, whole: bool) -> bool:
         """Whether a run proves something; ``whole``: of all tests, not of a choice."""
-        return self.count > 0 and (self.only_here > 0 or not whole)
+        return self.count > 0 and self.only_here > 0 if whole else self.count + self.only_here > 0
 
 
 def installed(programs: Path) -> bool:
@@ -78,9 +78,9 @@ def install(programs: Path) -> None:
 
 
 def run(arguments: list[str], programs: Path) -> int:
-    """Run the database tests on a server of ``programs``; 0 only if some ran, and all of these passed.
+    """Run the database tests and what runs only here on a server of ``programs``; 0 only if some ran, and all passed.
 
-    Without ``arguments``, which may choose among them, those must be among them for which tools were installed.
+    Without ``arguments``, which may choose among them, some of either kind must have run.
     """
     passed = Passed()
     with EmbeddedPostgres(programs=programs) as server:

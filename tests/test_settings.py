@@ -111,12 +111,15 @@ def test_a_bad_value_is_said_once_in_a_process() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("batch_size", -1, "batch_size=-1: must be a finite number above zero"),
+        ("batch_size", -1, "batch_size=-1: must be above zero and at most 1000000000"),
         ("batch_size", 2.0, "batch_size=2.0: expected int, got float"),
         ("batch_size", True, "batch_size=True: expected int, got bool"),
         ("enabled", 1, "enabled=1: expected bool, got int"),
-        ("schedule_delay", float("nan"), "schedule_delay=nan: must be a finite number above zero"),
-        ("shutdown_timeout", -0.5, "shutdown_timeout=-0.5: must be a finite number, zero or more"),
+        ("schedule_delay", float("nan"), "schedule_delay=nan: must be above zero and at most 1000000000"),
+        ("shutdown_timeout", -0.5, "shutdown_timeout=-0.5: must be zero or more and at most 1000000000"),
+        ("statement_timeout", 1e300, "statement_timeout=1e+300: must be above zero and at most 1000000000"),
+        ("spool_directory", "a\0b", "spool_directory='a\\x00b': must be a path"),
+        ("spool_directory", "\ud800", "spool_directory='\\ud800': must be a path"),
         ("table", "a.b.c", "table='a.b.c': must be a table name"),
         ("table", "", "table='': must be a table name"),
         ("table", None, "table=None: expected str, got NoneType"),

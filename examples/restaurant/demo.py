@@ -115,11 +115,12 @@ def _report(console: Console, options: Options, sandbox: Sandbox, runs: list[Pha
     for run, found in zip(runs, computed, strict=True):
         with (options.out / f"{run.phase.name}.csv").open("w", encoding="utf-8", newline="") as file:
             write_csv(file, run.window, found)
-    console.print(f"\nWritten: {', '.join(str(options.out / f'{run.phase.name}.csv') for run in runs)}")
+    written = ", ".join(str(options.out / f"{run.phase.name}.csv") for run in runs)
+    console.print(f"\nWritten: {written}", soft_wrap=True, markup=False)  # a path that is folded cannot be copied
     for name, page in zip(report.PAGES, pages, strict=True):
         (options.out / name).write_text(page, encoding="utf-8")
     listed = ", ".join(str(options.out / name) for name in report.PAGES)
-    console.print(f"Pages: {listed} (an illustration: one run each, as unit window)")
+    console.print(f"Pages: {listed} (an illustration: one run each, as unit window)", soft_wrap=True, markup=False)
     problems = shortcomings(
         evidence if options.is_default_day else [], verdicts, written=tracing.written(), lost=tracing.lost()
     )

@@ -1,4 +1,4 @@
-"""The processes of the application and what they need, each started here and ended by the process that was started."""
+"""The processes of the application and what they need, each started here and ended with the process that started it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from examples.restaurant.sandbox import Sandbox, open_sandbox
+from examples.zero_code import keeper
 from examples.zero_code.bookings.house import DATABASE
 from examples.zero_code.collector import Collector
 
@@ -27,7 +28,6 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 CONFIG: Final = Path(__file__).with_name("auto_assign.toml")
 REDIS: Final = "redis-server"
 START_SECONDS: Final = 30.0
-END_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.02
 _BROKER: Final = "BOOKINGS_BROKER"
 _NEEDED: Final = ("celery", "uvicorn", "opentelemetry-instrument")
@@ -152,33 +152,37 @@ def program(name: str) -> str:
 @contextmanager
 def process(
     name: str, command: list[str], folder: Path, environ: dict[str, str], *, ready: Path | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Iterator[None]:
     """Run ``command`` while the block runs, its log in ``folder``; begin when the socket ``ready`` answers.
+
+    It ends with this process, too, however that ends, and what was in ``folder`` with it.
 
     Nothing of our own environment that could lead to another database or collector is passed on.
     """
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "SUPABASE", "PG"))}
     log = folder / f"{name}.log"
     with log.open("wb") as out:
+        pipe, held = os.pipe()
         started = subprocess.Popen(
-            command,
+            [sys.executable, "-I", "-S", keeper.__file__, str(pipe), str(folder), *command],
             cwd=ROOT,
             env={**inherited, **environ},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
+            pass_fds=(pipe,),
+            start_new_session=True,
         )
+        os.close(pipe)
     try:
         if ready is not None:
             _wait_until_ready(name, started, ready, log)
-        yield started
+        yield
     finally:
-        started.terminate()
-        try:
-            started.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            started.kill()
-            started.wait()
+        with suppress(BrokenPipeError):  # it has ended by itself
+            os.write(held, keeper.LET_GO)
+        os.close(held)
+        started.wait()
 
 
 def _wait_until_ready(name: str, started: subprocess.Popen[bytes], ready: Path, log: Path) -> None:

@@ -11,9 +11,8 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from opentelemetry.trace import Status
-
 from observability_events.facts import NS_PER_MS
+from observability_events.plain_span import Context, PlainSpan, Resource, Status
 from observability_events.rows import Row, row_id, rows_of, started_row
 from observability_events.wire import REFERENCES
 from otel_auto_assign import semconv
@@ -81,27 +80,6 @@ class Abandoned(NamedTuple):
         return [self.summary] if self.started is None else [self.started, self.summary]
 
 
-class _Context(NamedTuple):
-    trace_id: int
-    span_id: int
-
-
-class _Resource(NamedTuple):
-    attributes: Mapping[str, Any]
-
-
-class _JobSpan(NamedTuple):
-    """The job's span as far as its rows tell: an `observability_events.facts.EndedSpan`."""
-
-    name: str
-    context: _Context
-    attributes: Mapping[str, Any]
-    start_time: int
-    end_time: int
-    status: Status
-    resource: _Resource
-
-
 def is_job(trace_id: object, job_id: object) -> bool:
     """Say whether these are the ids of a job of ours: 32 and 16 digits of hex.
 
@@ -132,15 +110,15 @@ def abandoned(trace_id: str, job_id: str, rows: Iterable[JobRow]) -> Abandoned |
     if seen.first is None:
         return None
     start_us = seen.first.time_us
-    context = _Context(int(trace_id, 16), int(job_id, 16))
-    span = _JobSpan(
+    context = Context(int(trace_id, 16), int(job_id, 16))
+    span = PlainSpan(
         semconv.SPAN_JOB,
         context,
         seen.attributes | {semconv.JOB_RESULT: semconv.RESULT_ABANDONED, semconv.JOB_ATTEMPTS_USED: seen.attempts},
         start_us * _NS_PER_US,
         max(start_us, seen.last_in_time_us) * _NS_PER_US,
-        Status(),
-        _Resource(seen.resource),
+        Status(0, None),
+        Resource(seen.resource),
     )
     summary = next(row for row in rows_of(span) if row.event_type == semconv.EVENT_SUMMARY)
     key = row_id(semconv.EVENT_SUMMARY, *context, _start_ns(seen.first, context)).bytes
@@ -153,7 +131,7 @@ def abandoned(trace_id: str, job_id: str, rows: Iterable[JobRow]) -> Abandoned |
     )
 
 
-def _start_ns(first: JobRow, context: _Context) -> int:
+def _start_ns(first: JobRow, context: Context) -> int:
     """Give the start as the real summary's id has it, to its millisecond.
 
     The id of a ``started`` row of ours says it, even where the column keeps times less exactly than they were given.

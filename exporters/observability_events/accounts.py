@@ -23,6 +23,8 @@ class Accounts:
         adopted: Read from what processes have left on disk that ended before they could write it.
         committed: COMMIT was acknowledged.
         already_present: Of the committed: rows that were there before.
+        unsecured: Of the accepted: spans whose end returned before the disk held them as the durability promises,
+            because it refused them or, with ``power_wait``, did not say in time that it has them.
         pending_memory: In memory: spans that wait for their rows to be made, and rows that wait to be written. With
             a durability above ``memory`` they are on disk as well.
         pending_disk: On disk alone, until the database is back.
@@ -40,6 +42,7 @@ class Accounts:
     pending_disk: int = 0
     handed_over: int = 0
     dead_lettered: int = 0
+    unsecured: int = 0
     dropped: Mapping[str, int]
 
     @property
@@ -73,6 +76,7 @@ class Ledger:
         self._adopted = 0
         self._committed = 0
         self._already_present = 0
+        self._unsecured = 0
         self._in_hand = 0
         self._handed_over = 0
         self._dead_lettered = 0
@@ -106,6 +110,11 @@ class Ledger:
             if not self._closed:
                 self._adopted += pieces
                 self._in_hand += pieces
+
+    def unsecured(self) -> None:
+        """A span was accepted that the disk does not hold as it was promised."""
+        with self.lock:
+            self._unsecured += 1
 
     # -- where they go -----------------------------------------------------------------------------------------------
 
@@ -191,6 +200,7 @@ class Ledger:
             adopted=self._adopted,
             committed=self._committed,
             already_present=self._already_present,
+            unsecured=self._unsecured,
             pending_memory=self._in_hand + waiting,
             pending_disk=self.on_disk,
             handed_over=self._handed_over,

@@ -134,7 +134,8 @@ def examine(connection: Connection, oid: int, table: str, role: str, triggers: S
     findings = [
         *_missing(table, ours),
         *_unfilled(table, [column for column in found if column.needed and column.name not in ours], triggers),
-        *_ungranted(table, role, ungranted),
+        # With no right at all it is the table's grant that is missing, which is said of the table.
+        *(_ungranted(table, role, ungranted) if any(column.granted for column in found) else ()),
         *_generated(table, generated),
         *_unfit(table, unfit),
         *_never_null(table, usable),

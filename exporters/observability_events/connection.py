@@ -179,9 +179,12 @@ def dsn_problem(dsn: str) -> str | None:
 
     libpq's own messages quote what they could not parse, and that may be the password. A password with a character
     that should have been escaped makes libpq take parts of it for a host, a port or a database, which messages show.
+    What comes after a NUL it would not even see.
     """
     scheme = next((known for known in _SCHEMES if dsn.startswith(known)), None)
     try:
+        if "\0" in dsn:
+            raise ValueError
         conninfo_to_dict(dsn)
         if scheme is not None:
             address = dsn.removeprefix(scheme).split("?", 1)[0]

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 import orjson
 
-from observability_events.connection import LOOK_SECONDS, nothing
-from observability_events.failures import LostError
-from otel_auto_assign._guard import SafeLog
+from observability_events.connection import LOOK_SECONDS
+from observability_events.direct import DirectWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from observability_events.rows import Row
     from observability_events.wire import EncodedRow
     from otel_auto_assign.settings import Settings
-
-_log = SafeLog(__name__)
 
 NOT_PRINTED: Final = "not_printed"
 
@@ -34,17 +31,19 @@ def as_json(row: Row) -> bytes:
     return orjson.dumps({"id": row.id, "created_at": row.created_at, **columns})
 
 
-class ConsoleWriter:
-    """Prints batches, in the place of `observability_events.postgres.PostgresWriter`.
+class ConsoleWriter(DirectWriter):
+    """Prints batches.
 
     A standard output that is closed, broken or not there at all takes nothing. That is said once in the log and counted
     as `NOT_PRINTED`: waiting would not help, as it does with a database. One that others have made non-blocking, or
     whose reader stands still, is waited for.
     """
 
+    LOST = NOT_PRINTED
+    COMPLAINT = "rows cannot be printed and are lost"
+
     def __init__(self, settings: Settings) -> None:
-        self.meanwhile: Callable[[], bool] = nothing
-        self._complained = False
+        super().__init__()
         self._aborted = False
 
     def insert(self, rows: Sequence[EncodedRow]) -> int:
@@ -57,22 +56,8 @@ class ConsoleWriter:
         try:
             self._print(sys.stdout, lines)
         except Exception as error:
-            if not self._complained:
-                self._complained = True
-                _log.warning("rows cannot be printed and are lost: %s", error)
-            raise LostError(NOT_PRINTED, len(lines)) from error
+            raise self.lost(len(lines), error) from error
         return len(rows)
-
-    def dangling(self, error: BaseException) -> str | None:
-        """Give None: nothing is referenced."""
-        return None
-
-    def told(self, error: BaseException) -> str:
-        """Give the text of ``error``."""
-        return str(error)
-
-    def disconnect(self) -> None:
-        """Leave the standard output to those who use it, too."""
 
     def abort(self) -> None:
         """Wait no longer for a reader that does not read."""

@@ -23,17 +23,18 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 
 from observability_events import wire
 from observability_events.circuit import Circuit
 from observability_events.complaints import Complaint
-from observability_events.failures import Action, LostError, TableUnfitError, action
+from observability_events.dangling import DanglingIds
+from observability_events.failures import Action, LostError, TableUnfitError, action, error_type
 from observability_events.groups import OF_COLUMNS, Group, Kind, Proofs, Suspect, Trial, kind_of, proves
 from observability_events.refusals import NOT_ENCODABLE, REFUSED, Refusals
 from otel_auto_assign._guard import SafeLog
@@ -41,12 +42,12 @@ from otel_auto_assign._guard import SafeLog
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
-    from uuid import UUID
 
     from observability_events.accounts import Ledger
     from observability_events.place import Place
     from observability_events.rows import Row
     from observability_events.wire import EncodedRow
+    from observability_events.writer import Writer
 
 _log = SafeLog(__name__)
 
@@ -57,41 +58,9 @@ SUSPECTS: Final = 3  # rows of a batch that fail alone before it is the table's 
 PARKED_ROWS: Final = 10_000  # the most that are set aside while further ones are taken
 LOCK_FAILURES: Final = 12  # statements in a row that met a lock before it is the whole table that is locked
 BLOCKED_RETRY_SECONDS: Final = 1.0
-DANGLING_REMEMBERED: Final = 10_000
-DANGLING_SECONDS: Final = 30.0  # a booking may be committed after its first row was made
 
 
-class Writer(Protocol):
-    """What writes a batch; `observability_events.postgres.PostgresWriter` is the one.
-
-    Attributes:
-        meanwhile: Called again and again while the server is waited for, until it gives false.
-    """
-
-    meanwhile: Callable[[], bool]
-
-    def insert(self, rows: Sequence[EncodedRow], /) -> int:
-        """Write ``rows``; give how many were not there before.
-
-        Raises:
-            LostError: if some can never be written, and waiting will not help.
-            Exception: of another kind, after which it is known that none was written, or ids make trying again safe.
-        """
-
-    def dangling(self, error: BaseException, /) -> str | None:
-        """Give the column that ``error`` blames for referencing nothing."""
-
-    def told(self, error: BaseException, /) -> str:
-        """Give the text of ``error``, without secrets."""
-
-    def disconnect(self) -> None:
-        """Close the connection; the next `insert` opens another."""
-
-    def abort(self) -> None:
-        """End the statement that runs; may be called by another thread."""
-
-
-def nothing_timed(seconds: float) -> None:
+def nothing_timed(seconds: float, failed: str | None) -> None:
     """Forget how long a batch took: what is done with it until somebody wants it."""
 
 
@@ -103,8 +72,8 @@ class Delivery:
         writer: Writes a group.
         ledger: Told what becomes of each row.
         refusals: Gets each row that the database will never take.
-        on_operation: Told how many seconds a batch, or a part of one, was in hand until it was committed; it must not
-            raise.
+        on_operation: Told how many seconds a batch, or a part of one, was in hand until it was committed; or how long
+            an attempt took that failed, and what ``error.type`` says of it. It must not raise.
         circuit: Told of successes, and of failures after which there is a wait.
         away: Held while the server is waited for: others may take what is in hand meanwhile.
         proofs: What the table has taken; shared by those who write into the same one.
@@ -115,7 +84,7 @@ class Delivery:
     writer: Writer
     ledger: Ledger
     refusals: Refusals
-    on_operation: Callable[[float], None] = nothing_timed
+    on_operation: Callable[[float, str | None], None] = nothing_timed
     circuit: Circuit = field(default_factory=Circuit)
     away: Callable[[], AbstractContextManager[None]] = nullcontext
     proofs: Proofs = field(default_factory=Proofs)
@@ -125,14 +94,15 @@ class Delivery:
     _blocked: list[EncodedRow] = field(default_factory=list)
     _suspects: list[Suspect] = field(default_factory=list)
     _retry_at: float = 0.0
-    _dangling: OrderedDict[tuple[str, UUID], float] = field(default_factory=OrderedDict)
+    _dangling: DanglingIds = field(init=False)
     _failures: int = 0
     _doubts: int = 0
     _lock_failures: int = 0
     _complaint: Complaint = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin without a complaint."""
+        """Begin with nothing known, and without a complaint."""
+        self._dangling = DanglingIds(self.clock)
         self._complaint = Complaint(_log, "rows are being written again", clock=self.clock)
 
     @property
@@ -186,21 +156,23 @@ class Delivery:
         if not self._groups:
             self._unpark()
         group = self._groups[0]
-        if self._dangling:
-            group.rows = [self._without_dangling(row) for row in group.rows]
+        group.rows = self._dangling.taken_out(group.rows)
+        began = self.clock()
         try:
             with self.away():
                 inserted = self.writer.insert(group.rows)
         except LostError as lost:
+            self.on_operation(self.clock() - began, lost.reason)
             self._groups.popleft()
             self.ledger.committed(len(group.rows) - lost.rows, already_present=0)
             self.ledger.dropped(lost.reason, lost.rows)
             return 0.0
         except Exception as error:
+            self.on_operation(self.clock() - began, error_type(error))
             return self._failed(group, error)
         self._groups.popleft()
         self.ledger.committed(len(group.rows), already_present=len(group.rows) - inserted)
-        self.on_operation(self.clock() - group.trial.began)
+        self.on_operation(self.clock() - group.trial.began, None)
         for row in group.rows:
             if row.place is not None:
                 row.place.settle()
@@ -262,7 +234,7 @@ class Delivery:
         column = self.writer.dangling(error)
         reference = getattr(row.row, column) if column is not None else None
         if column is not None and reference is not None:
-            self._remember(column, reference)
+            self._dangling.remember(column, reference)
             return 0.0
         self._groups.popleft()
         sqlstate = (error.sqlstate if isinstance(error, psycopg.Error) else None) or ""
@@ -344,18 +316,6 @@ class Delivery:
     def _refuse(self, suspect: Suspect) -> None:
         row = suspect.row
         self.refusals.refuse(row.row, row.place, REFUSED, suspect.sqlstate, suspect.text)
-
-    def _remember(self, column: str, reference: UUID) -> None:
-        self._dangling[column, reference] = self.clock() + DANGLING_SECONDS
-        if len(self._dangling) > DANGLING_REMEMBERED:
-            self._dangling.popitem(last=False)
-
-    def _without_dangling(self, row: EncodedRow) -> EncodedRow:
-        for column in wire.REFERENCES:
-            reference = getattr(row.row, column)
-            if reference is not None and self._dangling.get((column, reference), 0.0) > self.clock():
-                row = wire.without(row, column)
-        return row
 
 
 def _booking(row: EncodedRow) -> str:

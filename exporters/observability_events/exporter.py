@@ -8,10 +8,11 @@ written once: its id is the same, and the second is counted as already present.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from observability_events.door import Door
 from observability_events.pipeline import Pipeline
 from observability_events.rows import all_rows_of, is_ours
 from otel_auto_assign import _guard
@@ -23,12 +24,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-_MILLISECONDS: Final = 1000.0
-
 _log = SafeLog(__name__)
 
 
-class ObservabilityEventsExporter(SpanExporter):
+class ObservabilityEventsExporter(Door, SpanExporter):
     """Hands our spans over to the pipeline that writes their rows, a job's ``started`` included.
 
     Args:
@@ -42,7 +41,7 @@ class ObservabilityEventsExporter(SpanExporter):
     def __init__(self, settings: Settings | None = None, *, pipeline: Pipeline | None = None) -> None:
         if pipeline is None:
             pipeline = Pipeline(_printing(Settings.from_environment() if settings is None else settings))
-        self.pipeline = pipeline
+        super().__init__(pipeline)
         try:
             pipeline.start()  # a short process exports for the first time at its end
         except Exception as error:
@@ -56,21 +55,6 @@ class ObservabilityEventsExporter(SpanExporter):
             _guard.swallowed("handing over exported spans", error)
             return SpanExportResult.FAILURE
         return SpanExportResult.SUCCESS if all(accepted) else SpanExportResult.FAILURE
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Write what was handed over; give whether all of it was settled in time."""
-        try:
-            return self.pipeline.flush(timeout_millis / _MILLISECONDS)
-        except Exception as error:
-            _guard.swallowed("flushing the rows", error)
-            return False
-
-    def shutdown(self) -> None:
-        """Write what was handed over, for ``settings.shutdown_timeout`` at most, and accept nothing more."""
-        try:
-            self.pipeline.shutdown()
-        except Exception as error:
-            _guard.swallowed("shutting the rows' pipeline down", error)
 
 
 def _printing(settings: Settings) -> Settings:

@@ -10,6 +10,8 @@ from typing import Final
 
 import psycopg
 
+from otel_auto_assign.values import qualified_name
+
 
 class Action(Enum):
     """What to do with the rows of a statement that failed."""
@@ -73,6 +75,15 @@ def refused_by_policy(error: BaseException) -> bool:
         and error.sqlstate == "42501"
         and error.diag.source_function == "ExecWithCheckOptions"
     )
+
+
+def error_type(error: BaseException) -> str:
+    """Give what ``error.type`` says of a failure: its SQLSTATE or, where there is none, its class.
+
+    >>> error_type(psycopg.errors.DeadlockDetected("…")), error_type(DeadlineError("…"))
+    ('40P01', 'observability_events.failures.DeadlineError')
+    """
+    return (error.sqlstate if isinstance(error, psycopg.Error) else None) or qualified_name(type(error))
 
 
 def action(error: BaseException) -> Action:

@@ -15,19 +15,15 @@ from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
-from observability_events.connection import nothing
-from observability_events.failures import LostError
+from observability_events.direct import DirectWriter
 from otel_auto_assign import semconv
-from otel_auto_assign._guard import SafeLog
 from otel_auto_assign._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from observability_events.rows import Row
     from observability_events.wire import EncodedRow
-
-_log = SafeLog(__name__)
 
 NOT_EMITTED: Final = "not_emitted"
 _NS_PER_US: Final = 1_000
@@ -38,8 +34,8 @@ _SEVERITIES: Final = {
 }
 
 
-class LogEventWriter:
-    """Emits batches, in the place of `observability_events.postgres.PostgresWriter`.
+class LogEventWriter(DirectWriter):
+    """Emits batches.
 
     What the logger provider does not take is said once in the log and counted as `NOT_EMITTED`.
 
@@ -47,11 +43,13 @@ class LogEventWriter:
         logger_provider: Gets the events; by default the global one.
     """
 
+    LOST = NOT_EMITTED
+    COMPLAINT = "log events cannot be emitted and are lost"
+
     def __init__(self, logger_provider: logs.LoggerProvider | None = None) -> None:
-        self.meanwhile: Callable[[], bool] = nothing
+        super().__init__()
         self._logger = logs.get_logger(semconv.INSTRUMENTATION_NAME, __version__, logger_provider, semconv.SCHEMA_URL)
         self._able = "event_name" in inspect.signature(logs.Logger.emit).parameters
-        self._complained = False
 
     def insert(self, rows: Sequence[EncodedRow]) -> int:
         """Emit ``rows``, in their order.
@@ -63,10 +61,7 @@ class LogEventWriter:
             try:
                 self._emit(encoded.row)
             except Exception as error:
-                if not self._complained:
-                    self._complained = True
-                    _log.warning("log events cannot be emitted and are lost: %s", error)
-                raise LostError(NOT_EMITTED, len(rows) - emitted) from error
+                raise self.lost(len(rows) - emitted, error) from error
         return len(rows)
 
     def _emit(self, row: Row) -> None:
@@ -86,20 +81,6 @@ class LogEventWriter:
             )
         finally:
             detach(token)
-
-    def dangling(self, error: BaseException) -> str | None:
-        """Give None: nothing is referenced."""
-        return None
-
-    def told(self, error: BaseException) -> str:
-        """Give the text of ``error``."""
-        return str(error)
-
-    def disconnect(self) -> None:
-        """Leave the logger provider to its owner."""
-
-    def abort(self) -> None:
-        """Nothing is waited for."""
 
 
 def _attributes(row: Row) -> dict[str, str]:

@@ -12,28 +12,25 @@ begins with an empty buffer, a thread, a connection and a lock of its own, and w
 
 from __future__ import annotations
 
-import atexit
-import os
 import threading
 import time
-import weakref
 from typing import TYPE_CHECKING, Final
 
-from observability_events import folder
+from observability_events import folder, living
 from observability_events.connection import dsn_problem
 from observability_events.console import ConsoleWriter
 from observability_events.dead_letters import DeadLetters
-from observability_events.delivery import Writer
-from observability_events.ending import LAST_CHANCE_SECONDS, CallersThread, Ending
+from observability_events.ending import CallersThread
+from observability_events.instruments import Reading
+from observability_events.living import Life
 from observability_events.postgres import PostgresWriter
 from observability_events.refusals import OnRefused, nothing_kept
 from observability_events.spool import Spool
 from observability_events.syncing import Syncer
-from observability_events.telemetry import Reading, Telemetry
+from observability_events.telemetry import Telemetry
+from observability_events.writer import Writer
 from observability_events.writing import SHUTDOWN, Writing
-from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
-from otel_auto_assign._leaving import before_leaving
 from otel_auto_assign.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
 
     from observability_events.accounts import Accounts
     from observability_events.folder import Destination
+    from observability_events.place import Place
     from observability_events.records import Make
 
 _log = SafeLog(__name__)
@@ -55,11 +53,6 @@ ABORT_GRACE_SECONDS: Final = 0.1  # for the thread to notice that its statement 
 KEEPING_SHARE: Final = 0.25
 KEEPING_MOST_SECONDS: Final = 0.5
 """What is kept of a shutdown's time for the disk: a full buffer takes it a tenth of a second."""
-
-_live: Final[weakref.WeakSet[Pipeline]] = weakref.WeakSet()
-_ending = Ending()
-_of_the_parent: Final[list[object]] = []
-"""Connections of the process that we were forked from: kept, for collecting them would close what is not ours."""
 
 
 class Pipeline:
@@ -99,7 +92,7 @@ class Pipeline:
         self._spools = into_a_database and self._refusing is None and settings.spool_bytes > 0
         self._telemetry = Telemetry(self, meter_provider)
         self._begin()
-        _live.add(self)
+        living.add(self, Life(Pipeline._hurry, type(self).shutdown, Pipeline._begin_in_child))
 
     def _begin(self) -> None:
         """Set everything that belongs to one process."""
@@ -123,6 +116,13 @@ class Pipeline:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._telemetry.begin()
+
+    def _begin_in_child(self) -> Writer:
+        """Begin anew after a fork, and give up what is the parent's."""
+        self._writing.release()
+        writer = self._writer
+        self._begin()
+        return writer
 
     def _letters(self) -> OnRefused:
         if not self._spool.usable:
@@ -156,17 +156,18 @@ class Pipeline:
             self._start()
         if waiting + 1 >= self._batch:
             self._work.ring()
-        if self._syncer is not None:
-            self._have_synced(self._syncer)
+        if self._syncer is not None or (place is None and self._append_span is not None):
+            self._secure(place)
         if self._writing.over:
             self._leave_late()
         return True
 
-    def _have_synced(self, syncer: Syncer) -> None:
-        if self._settings.power_wait:
-            syncer.wait()
-        else:
-            syncer.ask()
+    def _secure(self, place: Place | None) -> None:
+        """Have the disk synced as the settings say; count a span that it does not hold as they promise."""
+        if self._syncer is not None and place is not None and not self._settings.power_wait:
+            self._syncer.ask()
+        elif self._syncer is None or place is None or not self._syncer.wait(place):
+            self._ledger.unsecured()
 
     def accounts(self) -> Accounts:
         """Give what became of all that was handed over to this process."""
@@ -239,12 +240,10 @@ class Pipeline:
             thread = self._thread or (CallersThread(self._run) if self._buffer else None)
         if thread is not None:
             if timeout is None:
-                for pipeline in list(_live):
-                    pipeline._hurry()  # noqa: SLF001 - the module's own
-                with _ending.share(self._settings.shutdown_timeout) as left:
+                with living.share(self._settings.shutdown_timeout) as left:
                     self._end(thread, left)
             else:
-                self._end(thread, timeout)
+                self._end(thread, min(timeout, threading.TIMEOUT_MAX))
         self._leave_behind()
 
     def _end(self, thread: threading.Thread | CallersThread, timeout: float) -> None:
@@ -326,27 +325,3 @@ def _no_dsn(settings: Settings) -> str | None:
         _log.warning("no rows are written: %s", problem)
         return NO_DSN
     return None
-
-
-def _begin_in_child() -> None:
-    global _ending  # noqa: PLW0603 - one end a process
-    _ending = Ending()
-    for pipeline in list(_live):
-        pipeline._writing.release()  # noqa: SLF001 - the module's own
-        _of_the_parent.append(pipeline._writer)  # noqa: SLF001 - likewise
-        pipeline._begin()  # noqa: SLF001 - likewise
-
-
-def _shut_down_all(seconds: float | None = None) -> None:
-    """At the end of the process, for providers that nobody shuts down; those registered after us come first."""
-    end = None if seconds is None else time.monotonic() + seconds
-    for pipeline in list(_live):
-        try:
-            pipeline.shutdown(None if end is None else max(end - time.monotonic(), LAST_CHANCE_SECONDS))
-        except Exception as error:
-            _guard.swallowed("shutting the rows' pipeline down", error)
-
-
-before_leaving(_shut_down_all, first=True)
-os.register_at_fork(after_in_child=_begin_in_child)
-atexit.register(_shut_down_all)

@@ -26,12 +26,13 @@ class Place:
         keep: Whether the file stays when all of it is settled: the next process reads it.
         room: Bytes that may still be written, about: threads that write at once may miss each other's.
         synced: Whether the disk has all of it, should the machine fail; looked at when sealed.
+        unsure: Whether the disk has failed to sync it: it will say no second time what of it is lost.
         damaged: Whether a part of it could not be read, so that it goes to quarantine in the end.
     """
 
     __slots__ = (
         "damaged", "descriptor", "entered", "gone", "keep", "numbers", "path", "room", "sealed", "settled", "spilled",
-        "synced",
+        "synced", "unsure",
     )  # fmt: skip
 
     def __init__(self, path: Path, descriptor: int | None = None, *, room: int = 0, records: int | None = None) -> None:
@@ -45,6 +46,7 @@ class Place:
         self.settled = 0
         self.room = room
         self.synced = False
+        self.unsure = False
         self.keep = False
         self.damaged = False
 

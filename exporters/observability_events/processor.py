@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
+from observability_events.door import MILLISECONDS, Door
 from observability_events.log_events import LogEventWriter
 from observability_events.pipeline import Pipeline
 from observability_events.rows import rows_of, started_rows
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _JOB: Final = semconv.SPAN_JOB
 _OURS: Final = semconv.SPANS  # looked up here, not through is_ours(): foreign spans pay for every call
-_MILLISECONDS: Final = 1000.0
 ATTRIBUTES_NEEDED: Final = 32
 """The most attributes that one of our spans has, with room for a few of the host's."""
 LENGTH_NEEDED: Final = 500
@@ -29,11 +29,11 @@ LENGTH_NEEDED: Final = 500
 _log = SafeLog(__name__)
 
 
-class _PipelineProcessor(SpanProcessor):
+class _PipelineProcessor(Door, SpanProcessor):
     """Hands our spans over to a pipeline."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self.pipeline = pipeline
+        super().__init__(pipeline)
         self._accept = pipeline.accept
         self._limits_seen = False
 
@@ -71,21 +71,6 @@ class _PipelineProcessor(SpanProcessor):
                 self._accept(rows_of, span)
         except Exception as error:
             _guard.swallowed("handing over a span", error)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Write what was handed over; give whether all of it was settled in time."""
-        try:
-            return self.pipeline.flush(timeout_millis / _MILLISECONDS)
-        except Exception as error:
-            _guard.swallowed("flushing the rows", error)
-            return False
-
-    def shutdown(self) -> None:
-        """Write what was handed over, for ``settings.shutdown_timeout`` at most, and accept nothing more."""
-        try:
-            self.pipeline.shutdown()
-        except Exception as error:
-            _guard.swallowed("shutting the rows' pipeline down", error)
 
 
 class ObservabilityEventsProcessor(_PipelineProcessor):
@@ -130,7 +115,7 @@ class LogEventsProcessor(_PipelineProcessor):
         super().__init__(
             Pipeline(settings, writer=lambda _settings: LogEventWriter(logger_provider), into_a_database=False)
         )
-        self._timeout_millis = int(settings.shutdown_timeout * _MILLISECONDS)
+        self._timeout_millis = int(settings.shutdown_timeout * MILLISECONDS)
         self._flushes_at_exit = False
 
     def on_end(self, span: ReadableSpan) -> None:

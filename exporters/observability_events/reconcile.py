@@ -206,7 +206,8 @@ def _write(writer: PostgresWriter, jobs: Sequence[Abandoned], report: Report, wi
         asked, dangling = action(error), writer.dangling(error)
         if asked not in {Action.ISOLATE, Action.SPLIT, Action.BACK_OFF}:
             raise
-        if len(jobs) > 1:
+        locked_as_a_whole = asked is Action.BACK_OFF and isinstance(error, psycopg.errors.LockNotAvailable)
+        if len(jobs) > 1 and not locked_as_a_whole:
             middle = len(jobs) // 2
             _write(writer, jobs[:middle], report)
             _write(writer, jobs[middle:], report)
@@ -216,7 +217,7 @@ def _write(writer: PostgresWriter, jobs: Sequence[Abandoned], report: Report, wi
             report.refused += 1
             report.refusal = writer.told(error)
         else:
-            report.left += 1
+            report.left += len(jobs)
     else:
         report.written += written
         report.already_present += len(rows) - written

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -17,6 +17,7 @@ from opentelemetry.trace import StatusCode
 
 from observability_events import segment
 from observability_events.facts import EndedSpan
+from observability_events.plain_span import Context, PlainSpan, Resource, Status
 from observability_events.rows import Row, all_rows_of, deployment, rows_of, started_rows
 from otel_auto_assign import semconv
 from otel_auto_assign.values import scrub
@@ -39,38 +40,6 @@ _KNOWN: Final = frozenset(
     if isinstance(value, str) and (value.startswith(semconv.OWN_PREFIX) or value == semconv.ERROR_TYPE)
 )
 """Among others, every attribute that a row is made from."""
-
-
-class Status(NamedTuple):
-    """A span's status; ``status_code`` is the number of ``StatusCode`` and of OTLP: 2 is an error."""
-
-    status_code: int
-    description: str | None
-
-
-class Context(NamedTuple):
-    """A span's ids, as integers."""
-
-    trace_id: int
-    span_id: int
-
-
-class Resource(NamedTuple):
-    """Service and environment."""
-
-    attributes: Mapping[str, Any]
-
-
-class StoredSpan(NamedTuple):
-    """A span that was read back: an `observability_events.facts.EndedSpan`."""
-
-    name: str
-    context: Context
-    attributes: Mapping[str, Any]
-    start_time: int | None
-    end_time: int | None
-    status: Status
-    resource: Resource
 
 
 def made_already(row: Row) -> list[Row]:
@@ -155,9 +124,9 @@ def read(kind: int, payload: bytes) -> tuple[Make, Any]:
     raise ValueError(f"records of kind {kind} are not known")
 
 
-def _span(fields: list[Any]) -> tuple[Make, StoredSpan]:
+def _span(fields: list[Any]) -> tuple[Make, PlainSpan]:
     made_by, name, high, low, span_id, start, end, code, description, attributes, service, environment = fields
-    span = StoredSpan(
+    span = PlainSpan(
         name,
         Context(high << 64 | low, span_id),
         attributes,

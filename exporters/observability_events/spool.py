@@ -237,13 +237,13 @@ class Spool:
         """Hear that the disk has taken something else."""
         self._recovered = not self._refuses
 
-    def sync(self) -> bool:
+    def sync(self) -> None:
         """Have the disk hold all that was written before the call, should the machine fail; by the syncing thread.
 
-        Give whether it does.
+        A segment that cannot be synced is ``unsure`` from then on, and left for another some seconds later: asked once
+        more Linux gives no error, though what it could not write is lost (https://lwn.net/Articles/752063/).
         """
         current = self._current
-        done = True
         for place in [*self.sealed, *([current] if current is not None else [])]:
             descriptor, sealed = place.descriptor, place.sealed
             if descriptor is None or place.synced:
@@ -251,11 +251,14 @@ class Spool:
             try:
                 os.fdatasync(descriptor)
             except OSError as error:
-                done = descriptor != place.descriptor  # else it was settled, and closed, in between
+                if descriptor != place.descriptor:  # it was settled, and closed, in between
+                    continue
+                place.unsure = place.synced = True
                 self._trouble = error
+                if place is current:
+                    self._refuse(place)
             else:
                 place.synced = sealed
-        return done
 
     def leave(self) -> int:
         """Leave what is on disk alone to the next process; give how much of it is lost. Only at the end."""

@@ -7,6 +7,7 @@ from collections import deque
 from typing import Final
 
 from observability_events.bell import Bell
+from observability_events.place import Place
 from observability_events.spool import Spool
 from otel_auto_assign import _guard
 
@@ -23,7 +24,7 @@ class Syncer:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._bell = Bell()
-        self._waiting: deque[threading.Lock] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._ended = False
 
     def start(self) -> None:
@@ -34,16 +35,15 @@ class Syncer:
         """Have what was written until now synced soon."""
         self._bell.ring()
 
-    def wait(self) -> None:
-        """Have it synced, and wait for it, `MOST_SECONDS` at most.
+    def wait(self, place: Place) -> bool:
+        """Have it synced, and wait for it, `MOST_SECONDS` at most; give whether the disk has what lies at ``place``.
 
         By a lock of the caller's own, so that a signal handler may wait in the middle of it.
         """
-        done = threading.Lock()
-        done.acquire()
-        self._waiting.append(done)
+        waiting = _Waiting()
+        self._waiting.append(waiting)
         self._bell.ring()
-        done.acquire(timeout=MOST_SECONDS)
+        return waiting.done.acquire(timeout=MOST_SECONDS) and waiting.synced and not place.unsure
 
     def end(self) -> None:
         """End the thread."""
@@ -54,9 +54,23 @@ class Syncer:
         while not self._ended:
             self._bell.wait(threading.TIMEOUT_MAX)
             waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            synced = False
             try:
                 self._spool.sync()
+                synced = True
             except Exception as error:
                 _guard.swallowed("syncing the spool", error)
-            for done in waiting:
-                done.release()
+            for each in waiting:
+                each.synced = synced
+                each.done.release()
+
+
+class _Waiting:
+    """One who waits: ``done`` is locked until the disk was synced, or has failed."""
+
+    __slots__ = ("done", "synced")
+
+    def __init__(self) -> None:
+        self.done = threading.Lock()
+        self.done.acquire()
+        self.synced = False

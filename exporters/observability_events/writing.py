@@ -28,11 +28,12 @@ from observability_events.backlog import Backlog
 from observability_events.bell import Bell
 from observability_events.circuit import Circuit
 from observability_events.complaints import Complaint
-from observability_events.delivery import Delivery, Writer
+from observability_events.delivery import Delivery
 from observability_events.keeping import Keeper
 from observability_events.making import Maker
 from observability_events.refusals import OnRefused, Refusals
 from observability_events.status import StatusFile
+from observability_events.writer import Writer
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
 
@@ -78,7 +79,7 @@ class Writing:
         writer: Writer,
         spool: Spool,
         on_refused: OnRefused,
-        on_operation: Callable[[float], None],
+        on_operation: Callable[[float, str | None], None],
         *,
         keeps_refused: bool,
     ) -> None:
@@ -143,7 +144,10 @@ class Writing:
 
     def _open(self) -> None:
         if self._spool.usable:
-            self._spool.tend(idle=False)
+            try:
+                self._spool.tend(idle=False)
+            except Exception as error:
+                _guard.swallowed("opening the spool", error)
             self._keep_house()
 
     def _finished(self) -> bool:
@@ -269,10 +273,13 @@ class Writing:
             self._tell_caught_up()
             return
         idle = not self.buffer and not self.maker.ahead and self._delivery.empty
-        self._spool.tend(idle=idle)
-        self._backlog.look()
-        self._tell_caught_up()
-        self._write_status()
+        try:
+            self._spool.tend(idle=idle)
+            self._backlog.look()
+            self._tell_caught_up()
+            self._write_status()
+        except Exception as error:  # a fault of ours here must not end the thread, nor keep rows back
+            _guard.swallowed("seeing to the spool", error)
 
     def _tell_caught_up(self) -> None:
         caught_up = not self._backlog.waits and self._delivery.empty and not self.maker.ahead

@@ -7,7 +7,7 @@ and flags are switched by the clock: what a switched day is to assignment, this 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,40 +24,26 @@ Flags = NDArray[np.int8]
 Integers = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Runs:
-    """Jobs or inline runs, a row each.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Columns:
+    """What jobs, inline runs and planner calls have in common, a row each.
 
     Attributes:
-        names: ``job_id`` or ``attemptId``.
         bookings: Code of the booking; a run without one has a code of its own.
         restaurants: Code of the restaurant, or `UNKNOWN`.
         began: Unix milliseconds.
         days: Number of the day (``date.toordinal()``).
-        ms: How long it took; of one that has not ended, its age.
-        beyond: It has not ended, as far as its rows say: it takes longer than ``ms``.
-        outcomes: Code of the result or terminal, in ``Cohort.outcomes``; `UNKNOWN` without one.
-        silent: It has no end, and its last row is so old that it does not run any more.
-        attempts: How many.
-        limits: Of a time-out, the limit in milliseconds; else not a number.
+        ms: How long it took.
         policy, cache: The flags at its start: `ON`, `OFF` or `UNKNOWN`, which a default is too.
-        mixed: Its rows disagree about the flags.
     """
 
-    names: NDArray[np.object_]
     bookings: Codes
     restaurants: Codes
     began: Floats
     days: Integers
     ms: Floats
-    beyond: Bools
-    outcomes: Codes
-    silent: Bools
-    attempts: Integers
-    limits: Floats
     policy: Flags
     cache: Flags
-    mixed: Bools
 
     def __len__(self) -> int:
         return len(self.began)
@@ -65,51 +51,51 @@ class Runs:
     @property
     def exposed(self) -> Flags:
         """Both flags on, both off, or neither: unknown, and in between."""
-        return _exposed(self.policy, self.cache)
+        return np.where(self.policy == self.cache, self.policy, UNKNOWN).astype(np.int8)
 
-    def where(self, keep: Bools) -> Runs:
+    def where(self, keep: Bools) -> Self:
         """Give some of them."""
         return replace(self, **{column.name: getattr(self, column.name)[keep] for column in fields(self)})
 
 
-@dataclass(frozen=True, eq=False)
-class Calls:
-    """Planner calls, a row each.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Runs(Columns):
+    """Jobs or inline runs; ``ms`` of one that has not ended is its age.
+
+    Attributes:
+        names: ``job_id`` or ``attemptId``.
+        beyond: It has not ended, as far as its rows say: it takes longer than ``ms``.
+        outcomes: Code of the result or terminal, in ``Cohort.outcomes``; `UNKNOWN` without one.
+        silent: It has no end, and its last row is so old that it does not run any more.
+        attempts: How many.
+        limits: Of a time-out, the limit in milliseconds; else not a number.
+        mixed: Its rows disagree about the flags.
+    """
+
+    names: NDArray[np.object_]
+    beyond: Bools
+    outcomes: Codes
+    silent: Bools
+    attempts: Integers
+    limits: Floats
+    mixed: Bools
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Calls(Columns):
+    """Planner calls; what is common of a call in a run is the run's, and ``ms`` not a number where it cannot be read.
 
     Attributes:
         jobs: Place of its job in the cohort's jobs, or `UNKNOWN`.
         inline: Place of its run in the cohort's inline runs, or `UNKNOWN`; both unknown: outside any flow.
-        bookings, restaurants, days: As of `Runs`; of a call in a run, the run's.
-        began: Unix milliseconds.
-        ms: How long it took; not a number where that cannot be read.
         cache_hit: The cache answered.
         hard: It failed for a hard reason.
-        policy, cache: As of `Runs`; of a call in a run, the run's.
     """
 
     jobs: Codes
     inline: Codes
-    bookings: Codes
-    restaurants: Codes
-    days: Integers
-    began: Floats
-    ms: Floats
     cache_hit: Bools
     hard: Bools
-    policy: Flags
-    cache: Flags
-
-    def __len__(self) -> int:
-        return len(self.began)
-
-    @property
-    def exposed(self) -> Flags:
-        """As of `Runs`."""
-        return _exposed(self.policy, self.cache)
-
-    def where(self, keep: Bools) -> Calls:
-        """Give some of them."""
-        return replace(self, **{column.name: getattr(self, column.name)[keep] for column in fields(self)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,10 +149,6 @@ class Cohort:
             inline=np.isin(self.inline.restaurants, codes),
             calls=np.isin(self.calls.restaurants, codes),
         )
-
-
-def _exposed(policy: Flags, cache: Flags) -> Flags:
-    return np.where(policy == cache, policy, UNKNOWN).astype(np.int8)
 
 
 def _taken(keep: Bools, places: Codes) -> Bools:

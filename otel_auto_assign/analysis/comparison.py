@@ -13,7 +13,7 @@ from otel_auto_assign.analysis.cohorts import ON, Cohort
 from otel_auto_assign.analysis.days import DEFAULT_CORRELATION
 from otel_auto_assign.analysis.judging import Cohorts, Finding, Judgement, judge
 from otel_auto_assign.analysis.ledger import digest
-from otel_auto_assign.analysis.measures import samples
+from otel_auto_assign.analysis.measures import idle, samples
 from otel_auto_assign.analysis.outliers import outliers
 from otel_auto_assign.analysis.plans import Goal, Stage
 from otel_auto_assign.analysis.samples import Sample
@@ -56,6 +56,7 @@ class Comparison:
         exposed_since: When the first run on the post side saw the flags on.
         unreadable: What could not be read of the rows.
         data: The digest of what was judged.
+        idle: Of each side, the jobs that decided nothing, and all of them.
     """
 
     stage: Stage
@@ -72,6 +73,7 @@ class Comparison:
     exposed_since: datetime | None = None
     unreadable: Mapping[str, int] = field(default_factory=dict)
     data: str = ""
+    idle: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def compare(
@@ -114,6 +116,7 @@ def compare(
         exposed_since=_exposed_since(sides.post),
         unreadable=_unreadable(sides, before),
         data=digest(post, baseline),
+        idle={"baseline": idle(sides.baseline), "post": idle(sides.post)},
     )
 
 

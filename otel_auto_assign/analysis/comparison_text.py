@@ -55,6 +55,9 @@ def remarks(found: Comparison) -> list[str]:
         said.append(
             f"On both sides, for they were tried again under other flags: {len(both)} of {len(bookings)} bookings."
         )
+    if any(count for count, _ in found.idle.values()):
+        each = " and ".join(f"{count:,} of {jobs:,} ({name})" for name, (count, jobs) in found.idle.items())
+        said.append(f"Jobs that decided nothing, skipped or cancelled, are in no rate and in no job time: {each}.")
     for one in found.beyond:
         largest = ", ".join(_ms(value) for value in one.largest)
         many = f"{one.baseline} / {one.post}"
@@ -220,6 +223,9 @@ def as_json(found: Comparison) -> dict[str, Any]:
         "judgements": [judgement_json(one) for one in found.judgements],
         "outliers": [asdict(one) for one in found.beyond],
         "unreadable": dict(found.unreadable),
+        "jobs_that_decided_nothing": {
+            name: {"count": count, "jobs": jobs} for name, (count, jobs) in found.idle.items()
+        },
         "data": found.data,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ class Filters:
     """Which rows of a window count; empty is all.
 
     Attributes:
-        environments: Those of ``context.environment``.
+        environments: Those of ``context.environment``; an empty one is that of rows which name none.
         restaurants: Their ids, in the column or, dangling, in ``context.restaurant_ref``.
         without_sources: Values of ``source`` that do not count.
     """
@@ -73,11 +73,11 @@ class EventsTable:
     """The table, as found.
 
     Attributes:
-        name: As SQL, quoted.
+        name: As SQL, quoted; or a statement that stands in its place.
         columns: Those that it has.
     """
 
-    name: sql.Identifier
+    name: sql.Composable
     columns: frozenset[str]
 
     @classmethod
@@ -117,6 +117,14 @@ class EventsTable:
         """A row's restaurant as text, or null."""
         return self._reference("restaurant_id", "restaurant_ref")
 
+    def older(self, filters: Filters) -> EventsTable:
+        """The rows of jobs that say no ``job_id``, each with one; see older_jobs.sql."""
+        kept = (sql.Identifier(column) for column in sorted(self.columns - {"context"}))
+        text = statement("older_jobs").format(
+            columns=sql.SQL(", ").join(kept), table=self.name, booking=self.booking, rows=self.rows(filters)
+        )
+        return replace(self, name=sql.SQL("({})").format(text))
+
     def _reference(self, column: str, key: str) -> sql.Composable:
         kept = sql.SQL("context ->> {}").format(sql.Literal(key))
         return (
@@ -127,7 +135,7 @@ class EventsTable:
         """The condition on rows, to which ``parameters`` are to be given."""
         conditions: list[sql.Composable] = [sql.SQL("created_at >= %(start)s AND created_at < %(end)s")]
         if filters.environments:
-            conditions.append(sql.SQL("context ->> 'environment' = ANY (%(environments)s)"))
+            conditions.append(sql.SQL("coalesce(context ->> 'environment', '') = ANY (%(environments)s)"))
         if filters.restaurants:
             conditions.append(sql.SQL("{} = ANY (%(restaurants)s)").format(self.restaurant))
         if filters.without_sources:

@@ -101,7 +101,8 @@ def forecast_sentences(found: Forecast) -> list[str]:
     if not found.bookings:
         said = [f"There is nothing to reckon from: no booking with the flags off in {found.window}."]
     if found.unknown:
-        said.append(f"{found.unknown} runs do not say their flags; for planning they are taken for off.")
+        here = f", and rows that name no environment for {found.stage.environment}'s" if found.stage.environment else ""
+        said.append(f"{found.unknown} runs do not say their flags; for planning they are taken for off{here}.")
     reckoned = [one for one in found.prospects if one.at_look is not None and _decides(one.outlook.claim)]
     if reckoned:
         least = min(reckoned, key=lambda one: one.at_look or 0.0)

@@ -23,9 +23,12 @@ SILENCE: Final = timedelta(hours=2)
 """A run whose last row is older does not run any more, as `reconcile` has it."""
 PORTION: Final = 20_000
 
+NO_JOB_ID: Final = "jobs that say neither job_id nor booking"
+NO_ATTEMPT_ID: Final = "inline runs that say no attemptId"
 NO_DURATION: Final = "calls without a readable duration"
-OF_OTHERS: Final = "calls of runs that began outside the window, or have no start"
+OF_OTHERS: Final = "calls of runs that began before the window, or have no start"
 NO_END_DURATION: Final = "inline runs whose terminal has no readable duration"
+_LEFT_OUT: Final = (NO_JOB_ID, NO_ATTEMPT_ID, NO_RUN_ID, NO_DURATION, OF_OTHERS, NO_END_DURATION)
 
 
 @dataclass
@@ -100,9 +103,9 @@ def load(
     with snapshot(conn):
         reading = _Reading(conn, EventsTable.find(conn, table), window, now, zone or ZoneInfo("UTC"), filters)
         asking("jobs")
-        jobs = reading.runs("cohort_jobs")
+        jobs = reading.jobs()
         asking("inline runs")
-        inline = reading.runs("cohort_inline")
+        inline = reading.inline()
         asking("planner calls")
         calls = reading.calls(jobs, inline)
     return Cohort(
@@ -128,11 +131,14 @@ class _Reading:
     bookings: _Names = field(default_factory=_Names)
     restaurants: _Names = field(default_factory=_Names)
     outcomes: _Names = field(default_factory=_Names)
-    left_out: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys((NO_RUN_ID, NO_DURATION, OF_OTHERS, NO_END_DURATION), 0)
-    )
+    left_out: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_LEFT_OUT, 0))
 
-    def portions(self, question: str) -> Iterator[list[tuple[Any, ...]]]:
+    @property
+    def older(self) -> EventsTable:
+        """Rows of jobs without an id, as if they had one."""
+        return self.events.older(self.filters)
+
+    def portions(self, question: str, events: EventsTable) -> Iterator[list[tuple[Any, ...]]]:
         """Give what a statement answers, a portion at a time: by a cursor that stays on the server."""
         end = max(min(self.window.end + MARGIN, self.now), self.window.start + timedelta(microseconds=1))
         given = parameters(Window(self.window.start, end), self.filters) | {
@@ -144,16 +150,40 @@ class _Reading:
             "terminals": sorted(semconv.INLINE_TERMINALS),
         }
         with self.conn.cursor(name=f"otel_auto_assign_{question}") as cursor:
-            cursor.execute(self.events.ask(statement(question), self.filters), given)
+            cursor.execute(events.ask(statement(question), self.filters), given)
             while rows := cursor.fetchmany(PORTION):
                 yield rows
 
-    def runs(self, question: str) -> Runs:
-        """Load jobs or inline runs; without a booking, a run is a booking of its own."""
+    def jobs(self) -> Runs:
+        """Load jobs; those that older telemetry gave no id go by booking and start."""
         columns = _Columns(_KINDS)
+        _, nameless = self._runs(columns, "cohort_jobs", self.events)
+        if nameless:
+            found, _ = self._runs(columns, "cohort_jobs", self.older)
+            self.left_out[NO_JOB_ID] += nameless - found
+        return Runs(**{column.name: columns.column(column.name) for column in fields(Runs)})
+
+    def inline(self) -> Runs:
+        """Load inline runs."""
+        columns = _Columns(_KINDS)
+        _, self.left_out[NO_ATTEMPT_ID] = self._runs(columns, "cohort_inline", self.events)
+        return Runs(**{column.name: columns.column(column.name) for column in fields(Runs)})
+
+    def _runs(self, columns: _Columns, question: str, events: EventsTable) -> tuple[int, int]:
+        """Load jobs or inline runs; without a booking, a run is a booking of its own.
+
+        Returns:
+            How many were found, and how many there are that do not say who they are.
+        """
         now_ms = self.now.timestamp() * 1000
         silent_ms = (self.now - SILENCE).timestamp() * 1000
-        for rows in self.portions(question):
+        many, nameless = 0, 0
+        for answered in self.portions(question, events):
+            rows = [row[:-1] for row in answered if row[0]]
+            nameless += sum(row[-1] for row in answered)
+            many += len(rows)
+            if not rows:
+                continue
             (
                 run, booking, restaurant, began, day, ms, told, outcome, attempts, limit, policy, cache, default, mixed
             ) = zip(*rows, strict=True)  # fmt: skip
@@ -179,27 +209,35 @@ class _Reading:
                 cache=_flags(cache, default),
                 mixed=mixed,
             )
-        return Runs(**{column.name: columns.column(column.name) for column in fields(Runs)})
+        return many, nameless
 
     def calls(self, jobs: Runs, inline: Runs) -> Calls:
         """Load the calls of these runs, and those outside any flow that began in the window."""
         columns = _Columns(_KINDS)
+        self._calls(columns, self.events, jobs, inline)
+        if self.left_out[NO_RUN_ID]:
+            self.left_out[NO_RUN_ID] -= self._calls(columns, self.older, jobs, inline)
+        return Calls(**{column.name: columns.column(column.name) for column in fields(Calls)})
+
+    def _calls(self, columns: _Columns, events: EventsTable, jobs: Runs, inline: Runs) -> int:
+        """Load them, and give how many of all that were seen began in the window."""
         places = [{name: place for place, name in enumerate(runs.names)} for runs in (jobs, inline)]
         first, last = (moment.timestamp() * 1000 for moment in (self.window.start, self.window.end))
-        for rows in self.portions("cohort_calls"):
+        seen = 0
+        for rows in self.portions("cohort_calls", events):
             kept = []
             for row in rows:
                 _, run, of_inline, direct, _, _, began, *_ = row
                 place = UNKNOWN if direct else places[of_inline].get(run, UNKNOWN)
-                if place == UNKNOWN and not direct:
-                    self.left_out[OF_OTHERS if run else NO_RUN_ID] += 1
-                elif direct and not first <= began < last:
-                    continue
-                else:
+                inside = first <= began < last
+                seen += inside
+                if place != UNKNOWN or (direct and inside):
                     kept.append((place, *row))
+                elif inside:  # what is outside belongs to other windows
+                    self.left_out[OF_OTHERS if run else NO_RUN_ID] += 1
             if kept:
                 self._add(columns, kept, jobs, inline)
-        return Calls(**{column.name: columns.column(column.name) for column in fields(Calls)})
+        return seen
 
     def _add(self, columns: _Columns, kept: list[tuple[Any, ...]], jobs: Runs, inline: Runs) -> None:
         (

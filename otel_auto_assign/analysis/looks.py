@@ -38,20 +38,26 @@ class Reader:
     without_sources: tuple[str, ...] = ()
     asking: Callable[[str], object] = str
 
-    def cohort(self, stage: Stage, window: Window) -> Cohort:
+    def cohort(self, stage: Stage, window: Window, *, unsaid: bool = False) -> Cohort:
         """Load what a stage would see in a window.
+
+        Args:
+            stage: Its environment and restaurants.
+            window: When.
+            unsaid: Whether rows that name no environment count as its: for planning, years of rows name none.
 
         Raises:
             TableMissingError: if there is no such table.
             psycopg.Error: if it cannot be read.
         """
+        environments = (stage.environment, *([""] if unsaid else [])) if stage.environment else ()
         found = load(
             self.conn,
             window,
             now=self.now,
             zone=self.zone,
             table=self.table,
-            filters=Filters((stage.environment,) if stage.environment else (), (), self.without_sources),
+            filters=Filters(environments, (), self.without_sources),
             asking=self.asking,
         )
         return found.at(stage.restaurants) if stage.restaurants else found

@@ -53,6 +53,11 @@ def side(cohort: Cohort, unit: Unit) -> Side:
     )
 
 
+def idle(cohort: Cohort) -> tuple[int, int]:
+    """Say how many jobs decided nothing, skipped or cancelled, and of how many."""
+    return int(np.count_nonzero(_outcome(cohort, cohort.jobs, *NO_DECISION))), len(cohort.jobs)
+
+
 def overlap(post: Cohort, baseline: Cohort) -> float:
     """The share of jobs that ran beside one of the other side's, at the same restaurant on the same day."""
     places: list[tuple[str, int]] = []

@@ -108,7 +108,8 @@ def run_gate(
     if plan:
         window = window_from(since or ("" if start else PLANNED_FROM), start, end, as_of)
         with reading(settings, patience) as connection, progress() as asking:
-            cohort = Reader(connection, now, settings.table, zone, sources, asking).cohort(chosen, window)
+            reader = Reader(connection, now, settings.table, zone, sources, asking)
+            cohort = reader.cohort(chosen, window, unsaid=True)
         _forecast(cohort, whole, chosen, window, markdown=markdown, as_json=as_json)
 
     from otel_auto_assign.analysis.gate import look_at, see

@@ -15,13 +15,14 @@ import pytest
 from otel_auto_assign import semconv
 from otel_auto_assign.analysis import loading
 from otel_auto_assign.analysis.cohorts import NO_RUN_ID, OFF, ON, UNKNOWN, Cohort
+from otel_auto_assign.analysis.events import Filters
 from otel_auto_assign.analysis.loading import load
 from otel_auto_assign.analysis.measures import overlap, samples, side
 from otel_auto_assign.analysis.plans import MEASURES, Unit
 from otel_auto_assign.analysis.samples import Sample
 from otel_auto_assign.analysis.validity import Exposure
 from otel_auto_assign.analysis.windows import Window
-from tests.analysis.flows import BOOKING, RESTAURANT, changed, flags, inline, job, row, without
+from tests.analysis.flows import BOOKING, RESTAURANT, changed, flags, inline, job, row, stripped, without
 from tests.analysis.rows import NOON, Row, insert
 
 Connection = psycopg.Connection[Any]
@@ -158,15 +159,22 @@ def test_runs_without_a_booking_are_in_no_figure_of_bookings(conn: Connection) -
 def test_a_run_counts_where_it_began(conn: Connection) -> None:
     """With its end beyond the window; one that began before it is left to the window before."""
     before, last = WINDOW.start - timedelta(seconds=5), WINDOW.end - timedelta(seconds=5)
+    after = [*job("5" * 16, at=WINDOW.end), *stripped(job("6" * 16, at=WINDOW.end, booking=None), "job_id")]
     cohort = loaded(
         conn,
-        [*job("1" * 16, at=before), *job("2" * 16, at=last), *inline("3" * 16, at=last), *inline("4" * 16, at=before)],
+        [
+            *job("1" * 16, at=before),
+            *job("2" * 16, at=last),
+            *inline("3" * 16, at=last),
+            *inline("4" * 16, at=before),
+            *after,
+        ],
     )
     assert cohort.jobs.names.tolist() == ["2" * 16]
     assert cohort.jobs.ms.tolist() == [10_000]
     assert cohort.inline.names.tolist() == ["3" * 16]
     assert len(cohort.calls) == 3
-    assert cohort.unreadable == {loading.OF_OTHERS: 2}  # of the others' calls, those in the window
+    assert cohort.unreadable == {loading.OF_OTHERS: 1}  # of the others' calls, the one that began in the window
 
 
 def test_days_are_those_of_the_restaurants_clock(conn: Connection) -> None:
@@ -249,6 +257,50 @@ def test_what_cannot_be_read_is_counted(conn: Connection) -> None:
     assert "planner_job_ms" not in found
     assert values(found["calls_per_booking"]) == [2]
     assert "inline_ms" not in found
+
+
+OURS = ("job_id", "flags", "environment", "service", "flow", "planner_calls")
+"""What telemetry before ours did not write."""
+
+
+def test_jobs_without_an_id_are_told_by_booking_and_start(conn: Connection) -> None:
+    """As telemetry before ours wrote them: two jobs of a booking, one of another beside them, all that they have."""
+    other = uuid.UUID(int=2)
+    rows = [
+        *job("1" * 16),
+        *changed(job("2" * 16, at=NOON + timedelta(hours=1)), semconv.EVENT_SUMMARY, result="exhausted"),
+        *job("3" * 16, at=NOON + timedelta(seconds=3), booking=other),
+    ]
+    old = loaded(conn, stripped(rows, *OURS))
+    conn.execute("TRUNCATE observability_events")
+    new = loaded(conn, rows)
+
+    assert old.jobs.names.tolist() == [f"{BOOKING}, job 1", f"{BOOKING}, job 2", f"{other}, job 1"]
+    assert old.unreadable == {}
+    assert {name: values(sample) for name, sample in samples(old, Unit.BOOKING).items()} == {
+        name: values(sample) for name, sample in samples(new, Unit.BOOKING).items()
+    }
+    assert old.jobs.exposed.tolist() == [UNKNOWN] * 3
+
+
+def test_what_nobody_can_tell_is_counted(conn: Connection) -> None:
+    """Jobs without id and booking, inline runs without theirs, calls of a job that began before the window."""
+    early = without(job(at=WINDOW.start), semconv.EVENT_STARTED)
+    rows = [*job(booking=None), *inline(), *early, *job("9" * 16, booking=uuid.UUID(int=9))]
+    cohort = loaded(conn, [*stripped(rows[:-8], *OURS, "attemptId"), *rows[-8:]])
+    assert cohort.jobs.names.tolist() == ["9" * 16]
+    assert cohort.unreadable == {loading.NO_JOB_ID: 1, loading.NO_ATTEMPT_ID: 1, NO_RUN_ID: 5}
+
+
+def test_rows_without_an_environment_can_be_asked_for(conn: Connection) -> None:
+    """By its empty name, beside those of another."""
+    rows = [*job("1" * 16), *stripped(job("2" * 16), "environment"), *job("3" * 16, environment="staging")]
+    insert(conn, rows)
+    found = {
+        asked: load(conn, WINDOW, now=NOW, filters=Filters(asked)).jobs.names.tolist()
+        for asked in (("production",), ("production", ""), ("",))
+    }
+    assert [[name[0] for name in names] for names in found.values()] == [["1"], ["1", "2"], ["2"]]
 
 
 def test_an_empty_table_is_an_empty_cohort(conn: Connection) -> None:

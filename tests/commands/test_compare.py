@@ -80,6 +80,27 @@ def test_terminal_and_markdown_say_the_same(conn: Connection, dsn: str) -> None:
     assert "\x1b" not in shown.stdout
 
 
+def test_jobs_that_decide_nothing_are_told(conn: Connection, dsn: str) -> None:
+    """They are in no rate: where the flags make failures into skipped jobs, success looks better than it is."""
+    insert(conn, Pilot(days=14, success=(0.8, 0.2)).rows())
+    conn.execute(
+        'UPDATE observability_events SET context = context || \'{"result": "skipped"}\' WHERE event_type = '
+        "'auto_assign.summary' AND context -> 'flags' -> 'planner_cache' = 'true' "
+        "AND context ->> 'result' <> 'succeeded'"
+    )
+    counted = conn.execute(
+        "SELECT count(*) FROM observability_events WHERE context ->> 'result' = 'skipped'"
+    ).fetchone()
+    (skipped,) = counted or (0,)
+    _, found = told(dsn, *FOUR_WEEKS)
+    assert found["jobs_that_decided_nothing"] == {
+        "baseline": {"count": 0, "jobs": 140},
+        "post": {"count": skipped, "jobs": 140},
+    }
+    said = f"are in no rate and in no job time: 0 of 140 (baseline) and {skipped} of 140 (post)."
+    assert said in run(dsn, *FOUR_WEEKS).stdout
+
+
 def test_two_windows_are_marginal_at_best(conn: Connection, dsn: str) -> None:
     """Whatever they show: their days differ as well."""
     later = START + timedelta(days=14)

@@ -20,7 +20,7 @@ from observability_events.folder import Owner, SegmentFile
 from observability_events.overview import looked_at
 from otel_auto_assign.cli import app
 from otel_auto_assign.commands.output import WIDE_ENOUGH
-from otel_auto_assign.commands.spool import print_status
+from otel_auto_assign.commands.spool_text import print_status
 from tests.exporters.support import add_parent, count, read, row, settings, until
 from tests.exporters.waiting import leave, living
 from tests.postgres import create_events_table, insert_only_role

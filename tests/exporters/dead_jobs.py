@@ -1,16 +1,23 @@
-"""Jobs in the table for tests of `reconcile`: some that ended, some that did not, and what others write there."""
+"""Jobs in the table for tests of `reconcile`, what others write there, and the role that it works as."""
 
 from __future__ import annotations
 
 import json
 import uuid
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+from psycopg.conninfo import make_conninfo
+
 from observability_events.rows import row_id
 from otel_auto_assign import semconv
+from tests.project.sources import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.postgres import Connection
 
 FLAGS = {"retry_policy_v2": True, "planner_cache": False, "source": "env"}
@@ -61,3 +68,25 @@ def put(
         "VALUES (%s, %s, %s, %s, %s)",
         (at, semconv.SOURCE_JOB, event_type, json.dumps(context), booking_id),
     )
+
+
+def summarised(conn: Connection) -> int:
+    """Give the number of summaries in the table."""
+    found = conn.execute("SELECT count(*) FROM observability_events WHERE event_type = %s", (semconv.EVENT_SUMMARY,))
+    return int(str(found.fetchall()[0][0]))
+
+
+@contextmanager
+def reconciler_role(dsn: str, schema: str) -> Iterator[tuple[str, str]]:
+    """The role of docs/reconcile.md, made by the statements that stand there, on a table with row-level security."""
+    page = (ROOT / "docs" / "reconcile.md").read_text(encoding="utf-8")
+    role = f"reconciler_{uuid.uuid4().hex[:12]}"
+    statements = page.split("```sql")[1].split("```")[0].replace("reconciler", role).replace("public", schema)
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute(statements.encode())
+        conn.execute("ALTER TABLE observability_events ENABLE ROW LEVEL SECURITY")
+        try:
+            yield make_conninfo(dsn, options=f"-csearch_path={schema},public -crole={role}"), role
+        finally:
+            conn.execute(f"DROP OWNED BY {role}".encode())
+            conn.execute(f"DROP ROLE {role}".encode())

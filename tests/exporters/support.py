@@ -7,7 +7,7 @@ import random
 import signal
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from otel_auto_assign import semconv
 from otel_auto_assign.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tests.postgres import Connection
 
@@ -93,19 +93,39 @@ def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
+OUR_SESSIONS = b"""
+    SELECT pid, state = 'idle' AND wait_event = 'ClientRead' FROM pg_stat_activity
+    WHERE application_name = 'otel-auto-assign' AND datname = current_database()
+"""
+
+
 @contextmanager
 def stopped_writers(conn: Connection) -> Iterator[None]:
-    """Stop the server's processes behind all of our connections, as a stuck disk would, while the block runs."""
-    found = conn.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'otel-auto-assign'").fetchall()
-    pids = [int(str(pid)) for (pid,) in found]
-    assert pids, "there is no connection of ours to stop"
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    """Stop the server's processes behind all of our connections, as a stuck disk would, while the block runs.
+
+    Not before each of them waits for us: one that is stopped on its way there may hold a lock that others need, and one
+    that is about to end is gone before it can be stopped.
+    """
+    pids: list[int] = []
+
+    def all_wait() -> bool:
+        found = conn.execute(OUR_SESSIONS).fetchall()
+        pids[:] = [int(str(pid)) for pid, _ in found]
+        return bool(found) and all(waits for _, waits in found)
+
+    until(all_wait)
+    signal_all(pids, signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        signal_all(pids, signal.SIGCONT)
+
+
+def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to those processes that are still there: a session may have ended since it was listed."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from observability_events import delivery as module
+from observability_events import dangling
 from observability_events.accounts import Ledger
 from observability_events.complaints import LINES_AT_ONCE, SECONDS_A_LINE
-from observability_events.delivery import LOCK_FAILURES, Delivery
+from observability_events.delivery import BLOCKED_RETRY_SECONDS, LOCK_FAILURES, Delivery
 from observability_events.postgres import PostgresWriter
 from observability_events.refusals import Refusals
 from tests.exporters.support import add_parent, count, locked, read, row, settings
@@ -31,7 +31,7 @@ class Run:
     def __init__(self, dsn: str) -> None:
         self.statements = 0
         self.broken = ""
-        self.operations: list[float] = []
+        self.operations: list[tuple[float, str | None]] = []
         self.time = 0.0
         self.refused: list[tuple[Row, str]] = []
         self.ledger = Ledger()
@@ -40,7 +40,7 @@ class Run:
             self,
             self.ledger,
             Refusals(self.ledger, self.remember),
-            on_operation=self.operations.append,
+            on_operation=lambda *told: self.operations.append(told),
             clock=lambda: self.time,
             chance=lambda: 0.5,
         )
@@ -233,7 +233,7 @@ def test_dangling_ids_without_select(conn: Connection, dsn: str, schema: str) ->
         assert run.go() == 0.0
         assert run.statements == before + 1
 
-        run.time += module.DANGLING_SECONDS + 1
+        run.time += dangling.SECONDS + 1
         conn.execute("INSERT INTO bookings (id) VALUES (%s)", (gone,))
         run.give(row(booking_id=gone))
         assert run.go() == 0.0
@@ -256,7 +256,7 @@ def test_one_locked_booking_does_not_stop_the_stream(conn: Connection, dsn: str,
         assert run.go() == 0.0
         assert run.books == (21, 3, 0)
         assert not run.delivery.busy
-    run.time += 2 * module.BLOCKED_RETRY_SECONDS
+    run.time += 2 * BLOCKED_RETRY_SECONDS
     assert run.go() == 0.0
     assert run.books == (24, 0, 0)
 
@@ -350,13 +350,13 @@ def test_a_database_that_comes_and_goes_does_not_fill_the_log(run: Run, caplog: 
 
 @pytest.mark.usefixtures("events_table")
 def test_operations_are_timed(run: Run) -> None:
-    """A batch is timed from when it is in hand to its commit, waits included; each part of it that is."""
+    """A batch, or a part of it, from when it is in hand to its commit, waits included; each failure by itself."""
     run.broken = "away"
     run.give(row(), row())
     waited = run.go()
     run.broken = ""
     run.go()
-    assert run.operations == [waited]
+    assert run.operations == [(0.0, "psycopg.OperationalError"), (waited, None)]
     run.give(row(severity="notice"), row(), row(), row())
     run.go()
-    assert run.operations[1:] == [0.0, 0.0]
+    assert sorted(run.operations[2:], key=str) == [(0.0, "23514")] * 3 + [(0.0, None)] * 2

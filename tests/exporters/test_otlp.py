@@ -20,8 +20,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from observability_events.catalogue import CATALOGUE
 from observability_events.console import as_json
+from observability_events.plain_span import PlainSpan
 from observability_events.rows import Row, all_rows_of
-from observability_events.sink.otlp import OtlpSpan, spans_of
+from observability_events.sink.otlp import spans_of
 from otel_auto_assign import Flags, semconv
 from otel_auto_assign.testing import Recording
 from tests.exporters.spans import EVERY, Recipe, foreign
@@ -43,7 +44,7 @@ print(*sys.modules, file=sys.stderr)
 """
 
 
-def by_wire(*spans: ReadableSpan) -> list[OtlpSpan]:
+def by_wire(*spans: ReadableSpan) -> list[PlainSpan]:
     """Send spans through OTLP, with the SDK's own encoder."""
     return list(spans_of(encode_spans(spans).SerializeToString()))
 

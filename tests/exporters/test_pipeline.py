@@ -1,16 +1,11 @@
-"""The way from an accepted span to a settled row: the accounting identity, the deadlines, and everything in between."""
+"""The way from an accepted span to a settled row: batches, and the accounting identity."""
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -21,36 +16,19 @@ from packaging.version import Version
 from observability_events.pipeline import Pipeline
 from observability_events.postgres import PostgresWriter
 from observability_events.rows import all_rows_of, rows_of
+from observability_events.spool import Spool
 from observability_events.writing import Writing
 from otel_auto_assign import _guard, semconv
-from tests.exporters.support import add_parent, count, locked, read, row, settings, span, stopped_writers, until
-from tests.faults.proxy import Proxy
+from tests.exporters.support import count, row, span, until
 from tests.postgres import Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
 
     from observability_events.rows import Row
     from observability_events.wire import EncodedRow
-    from otel_auto_assign.settings import Settings
-
-GRACE = 0.2
-
-
-@pytest.fixture
-def pipelines() -> Iterator[Callable[..., Pipeline]]:
-    """Makes pipelines, and shuts them down after the test."""
-    made: list[Pipeline] = []
-
-    def make(dsn: str, *, writer: Any = PostgresWriter, **changes: Any) -> Pipeline:
-        made.append(Pipeline(settings(dsn, **changes), writer=writer))
-        return made[-1]
-
-    yield make
-    for pipeline in made:
-        pipeline.shutdown(0)
 
 
 def three(given: ReadableSpan) -> Sequence[Row]:
@@ -184,6 +162,7 @@ def test_without_a_dsn_everything_is_dropped_and_said_once(
         "postgresql://u:p%zzhunter2@host/db",
         "host=x pasword=hunter2",
         "password='hunter2",
+        "host=/no/such\0/folder password=hunter2",
     ],
 )
 def test_a_bad_dsn_is_said_without_any_part_of_it(
@@ -241,87 +220,6 @@ def test_the_buffer_is_bounded(pipelines: Callable[..., Pipeline], caplog: pytes
 
 
 @pytest.mark.usefixtures("events_table")
-def test_deadlines_hold_when_the_server_is_stopped(
-    conn: Connection, dsn: str, pipelines: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
-) -> None:
-    """Flush and shutdown return in time though the server answers nothing; what is left is counted and said."""
-    pipeline = pipelines(dsn, statement_timeout=30.0)
-    pipeline.accept(rows_of, span())
-    assert pipeline.flush(5)
-    with stopped_writers(conn):
-        for _ in range(3):
-            pipeline.accept(rows_of, span())
-        began = time.monotonic()
-        assert not pipeline.flush(0.4)
-        assert 0.4 <= time.monotonic() - began < 0.4 + GRACE
-        began = time.monotonic()
-        pipeline.shutdown(0.4)
-        assert time.monotonic() - began < 0.4 + GRACE
-        assert "otel-auto-assign-writer" not in {thread.name for thread in threading.enumerate()}
-    accounts = pipeline.accounts()
-    assert accounts.balanced
-    assert (accounts.committed, accounts.pending, accounts.handed_over) == (1, 0, 3)
-    assert "3 pieces" in caplog.text
-
-
-@pytest.mark.usefixtures("events_table")
-@pytest.mark.parametrize("connected", [True, False])
-def test_deadlines_hold_before_a_black_hole(dsn: str, pipelines: Callable[..., Pipeline], connected: bool) -> None:
-    """So do they before a network that swallows everything, with a connection open or still to be opened."""
-    with Proxy(dsn) as proxy:
-        pipeline = pipelines(proxy.dsn, statement_timeout=30.0, connect_timeout=30.0)
-        if connected:
-            pipeline.accept(rows_of, span())
-            assert pipeline.flush(5)
-        proxy.blackhole()
-        pipeline.accept(rows_of, span())
-        began = time.monotonic()
-        assert not pipeline.flush(0.3)
-        pipeline.shutdown(0.3)
-        assert time.monotonic() - began < 0.6 + GRACE
-        assert pipeline.accounts().handed_over == 1
-
-
-@pytest.mark.usefixtures("events_table")
-def test_shutdown_writes_what_waits_and_ends(conn: Connection, dsn: str, pipelines: Callable[..., Pipeline]) -> None:
-    """What was accepted is written; what comes afterwards is refused and counted; a second call does nothing."""
-    pipeline = pipelines(dsn, schedule_delay=60.0)
-    for _ in range(50):
-        pipeline.accept(rows_of, span())
-    pipeline.shutdown()
-    assert count(conn) == 50
-    assert not pipeline.accept(rows_of, span())
-    pipeline.shutdown()
-    assert pipeline.accounts().dropped == {"shutdown": 1}
-    assert "otel-auto-assign-writer" not in {thread.name for thread in threading.enumerate()}
-    ours = b"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'otel-auto-assign'"
-    until(lambda: conn.execute(ours).fetchone() == (0,))
-
-
-@pytest.mark.usefixtures("events_table")
-def test_shutdown_waits_for_the_hosts_lock(conn: Connection, dsn: str, pipelines: Callable[..., Pipeline]) -> None:
-    """Rows of a locked booking are tried again until the host lets go or the time is over."""
-    booking = add_parent(conn)
-    pipeline = pipelines(dsn)
-    pipeline.accept(rows_of, span(booking__id=str(booking)))
-    with locked(dsn, "SELECT FROM bookings WHERE id = %s FOR UPDATE", booking) as host:
-        threading.Timer(0.7, host.rollback).start()
-        pipeline.shutdown(5)
-    assert read(conn, "booking_id") == [(booking,)]
-
-
-@pytest.mark.usefixtures("events_table")
-def test_a_flush_does_not_wait_for_the_retry(conn: Connection, dsn: str, pipelines: Callable[..., Pipeline]) -> None:
-    """Rows that are set aside because of a lock are tried at once when somebody flushes."""
-    booking = add_parent(conn)
-    pipeline = pipelines(dsn, schedule_delay=60.0)
-    pipeline.accept(rows_of, span(booking__id=str(booking)))
-    with locked(dsn, "SELECT FROM bookings WHERE id = %s FOR UPDATE", booking):
-        assert not pipeline.flush(0.6)
-    assert pipeline.flush(5.0)
-
-
-@pytest.mark.usefixtures("events_table")
 def test_a_row_maker_that_fails_costs_its_span_only(
     conn: Connection, dsn: str, pipelines: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -337,6 +235,25 @@ def test_a_row_maker_that_fails_costs_its_span_only(
         assert pipeline.flush(5)
     assert pipeline.accounts().dropped == {"not_made": 2}
     assert count(conn) == 1
+
+
+@pytest.mark.usefixtures("events_table")
+def test_a_fault_in_looking_at_the_spool_costs_no_row(
+    conn: Connection, dsn: str, pipelines: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread goes on, from its first look on."""
+
+    def fault(_spool: Spool, *, idle: bool) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Spool, "tend", fault)
+    with _guard.strict(False):
+        pipeline = pipelines(dsn)
+        for written in (1, 2):
+            pipeline.accept(rows_of, span())
+            assert pipeline.flush(5)
+            assert count(conn) == written
+        pipeline.shutdown()
 
 
 @pytest.mark.usefixtures("events_table")
@@ -366,161 +283,11 @@ def test_handing_over_in_a_signal_handler(conn: Connection, dsn: str, pipelines:
     assert pipeline.accounts().committed == count(conn)
 
 
-def _child(work: Callable[[], None]) -> int:
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:
-            logging.getLogger(__name__).exception("the child failed")
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-@pytest.mark.usefixtures("events_table")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of 3.12: what is tested here is that it works
-def test_fork(conn: Connection, dsn: str, pipelines: Callable[..., Pipeline]) -> None:
-    """The child begins empty, with a thread and a connection of its own; the parent writes what waited, once."""
-    pipeline = pipelines(dsn, schedule_delay=60.0)
-    pipeline.accept(rows_of, span())
-    assert pipeline.flush(5)
-    for _ in range(3):
-        pipeline.accept(rows_of, span())
-
-    def work() -> None:
-        assert pipeline.accounts().accepted == 0
-        for _ in range(2):
-            pipeline.accept(rows_of, span())
-        assert pipeline.flush(5)
-        assert pipeline.accounts().committed == 2
-        pipeline.shutdown()
-
-    assert _child(work) == 0
-    assert count(conn) == 3
-    assert pipeline.flush(5)
-    assert count(conn) == 6
-    assert pipeline.accounts().committed == 4
-
-
-SCRIPT = """
-    import logging, os, sys, uuid
-    from opentelemetry.sdk.trace import TracerProvider
-    from observability_events import ObservabilityEventsProcessor
-    from otel_auto_assign.settings import Settings
-
-    logging.basicConfig()
-    provider = TracerProvider(shutdown_on_exit={provider_ends})
-    provider.add_span_processor(ObservabilityEventsProcessor(Settings(dsn={dsn!r}, schedule_delay=60.0)))
-    for _ in range(7):
-        provider.get_tracer("t").start_span("auto_assign.quote").end()
-    {end}
-"""
-
-
-@pytest.mark.usefixtures("events_table")
-@pytest.mark.parametrize("provider_ends", [True, False])
-@pytest.mark.parametrize("end", ["", "sys.exit(3)", "raise KeyError"])
-def test_interpreter_exit_writes_what_waits(conn: Connection, dsn: str, provider_ends: bool, end: str) -> None:
-    """Rows that wait when the interpreter ends are written, also when nobody shuts the provider down."""
-    script = textwrap.dedent(SCRIPT).format(dsn=dsn, provider_ends=provider_ends, end=end)
-    done = subprocess.run([sys.executable, "-X", "dev", "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == {"": 0, "sys.exit(3)": 3, "raise KeyError": 1}[end], done.stderr
-    assert "Warning" not in done.stderr
-    assert count(conn) == 7
-
-
-def test_interpreter_exit_does_not_wait_for_ever(tmp_path: Any) -> None:
-    """With an unreachable database the process ends in time, with one line that counts what is left."""
-    script = textwrap.dedent(SCRIPT).format(dsn=f"host={tmp_path}", provider_ends=False, end="")
-    began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", script.replace("delay=60.0", "delay=60.0, shutdown_timeout=0.5")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert time.monotonic() - began < 4.0
-    assert done.stderr.count("7 pieces (spans or rows) were not written") == 1
-
-
 def test_a_pipeline_without_spans_has_no_thread(dsn: str, pipelines: Callable[..., Pipeline]) -> None:
     """Nothing is started and nothing connects before the first span."""
     pipeline = pipelines(dsn)
     assert pipeline.flush(1)
     assert "otel-auto-assign-writer" not in {thread.name for thread in threading.enumerate()}
-
-
-class _Late(deque[Any]):
-    """A buffer that is empty when it is looked at, and at once thereafter has a last span: then the end begins."""
-
-    def __init__(self, end: Callable[[], None]) -> None:
-        super().__init__()
-        self._end: Callable[[], None] | None = end
-
-    def __bool__(self) -> bool:
-        found = len(self) > 0
-        if self._end is not None:
-            end, self._end = self._end, None
-            end()
-        return found
-
-
-@pytest.mark.usefixtures("events_table")
-def test_a_span_that_comes_right_before_the_end_is_written(
-    conn: Connection, dsn: str, pipelines: Callable[..., Pipeline]
-) -> None:
-    """The writer thread does not end on what it saw of the buffer before it was told to."""
-    pipeline = pipelines(dsn, spool_bytes=0)
-    writing = pipeline._writing
-
-    def end() -> None:
-        pipeline._buffer.append((rows_of, span(), None, 0))
-        writing.stop_at = time.monotonic() + 5
-
-    pipeline._buffer = writing.buffer = writing.maker._buffer = _Late(end)
-    pipeline.start()
-    assert pipeline._thread is not None
-    pipeline._thread.join(5)
-    assert count(conn) == 1
-
-
-class Stuck(PostgresWriter):
-    """Hangs in each statement until it is let go, and fails then."""
-
-    def __init__(self, given: Settings) -> None:
-        super().__init__(given)
-        self.began, self.let_go = threading.Event(), threading.Event()
-
-    def insert(self, rows: Sequence[EncodedRow]) -> int:
-        """Hang."""
-        self.began.set()
-        self.let_go.wait(20)
-        raise ValueError
-
-
-def test_a_thread_that_was_taken_over_from_does_nothing_more(
-    pipelines: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
-) -> None:
-    """When it wakes up after the end what it had in hand is on disk, and it leaves without touching anything."""
-    made: list[Stuck] = []
-
-    def stuck(given: Settings) -> Stuck:
-        made.append(Stuck(given))
-        return made[0]
-
-    pipeline = pipelines("host=/no/such/folder", writer=stuck)
-    for _ in range(7):
-        pipeline.accept(rows_of, span())
-    assert made[0].began.wait(10)
-    pipeline.shutdown(0.1)
-    before = pipeline.accounts()
-    assert (before.handed_over, before.pending) == (7, 0)
-    caplog.clear()
-    made[0].let_go.set()
-    until(lambda: "otel-auto-assign-writer" not in {thread.name for thread in threading.enumerate()})
-    assert pipeline.accounts() == before
-    assert caplog.records == []
 
 
 @pytest.mark.usefixtures("events_table")

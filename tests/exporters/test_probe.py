@@ -86,6 +86,16 @@ def test_a_column_that_may_not_be_written_is_named_with_its_grant(conn: Connecti
     assert writer.write(row()) == 1
 
 
+def test_a_role_without_any_right_is_told_of_one_grant(conn: Connection, role: tuple[Writer, str]) -> None:
+    """One for the table, and none for its columns beside it; pasted, it helps."""
+    writer, name = role
+    conn.execute(f"REVOKE INSERT ON {TABLE} FROM {name}".encode())
+    said = refusal(writer)
+    assert said.count("GRANT") == 1
+    conn.execute(remedy(said))
+    assert writer.write(row()) == 1
+
+
 def test_columns_that_a_row_can_do_without_are_left_out(
     conn: Connection, role: tuple[Writer, str], caplog: pytest.LogCaptureFixture
 ) -> None:

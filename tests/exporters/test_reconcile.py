@@ -1,52 +1,29 @@
-"""Tests of observability_events.reconcile, and of the questions it asks, on a real table."""
+"""Tests of observability_events.reconcile, and of the questions it asks, on a real table: which jobs are given up."""
 
 from __future__ import annotations
 
 import json
-import os
-import uuid
-from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from typer.testing import CliRunner
 
-from observability_events import ObservabilityEventsProcessor, folder, segment
 from observability_events import reconcile as reconciling
 from observability_events.connection import connect
 from observability_events.failures import TableUnfitError
-from observability_events.postgres import PostgresWriter
 from observability_events.probe import probe
-from observability_events.reconcile import HeldError, Report, reconcile
+from observability_events.reconcile import Report, reconcile
 from observability_events.unfinished import UnfinishedJobs
-from otel_auto_assign import Settings, configure, semconv, traced_job, traced_quote
-from otel_auto_assign.cli import app
-from tests.exporters.dead_jobs import Job, put
-from tests.exporters.support import add_parent, count, locked, settings
-from tests.postgres import create_events_table, insert_only_role
-from tests.project.sources import ROOT
+from otel_auto_assign import semconv
+from tests.exporters.dead_jobs import Job, put, summarised
+from tests.exporters.support import count, settings
+from tests.postgres import create_events_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.postgres import Connection
 
 HOUR = timedelta(hours=1)
-NOW = timedelta(0)
-
-
-def summarised(conn: Connection) -> int:
-    """Give the number of summaries in the table."""
-    found = conn.execute("SELECT count(*) FROM observability_events WHERE event_type = %s", (semconv.EVENT_SUMMARY,))
-    return int(str(found.fetchall()[0][0]))
-
-
-# -- which jobs -----------------------------------------------------------------------------------------------------
 
 
 def test_a_dead_job_gets_its_summary(dsn: str, conn: Connection, events_table: str) -> None:
@@ -224,242 +201,6 @@ def test_a_dry_run_writes_nothing(dsn: str, conn: Connection, events_table: str)
     assert dry.jobs == reconcile(settings(dsn)).jobs
 
 
-# -- beside the real summary ----------------------------------------------------------------------------------------
-
-
-class Ending:
-    """A real job that asks, waits until it is told to end, and then ends."""
-
-    def __init__(self, dsn: str) -> None:
-        provider = TracerProvider(shutdown_on_exit=False)
-        self._processor = ObservabilityEventsProcessor(settings(dsn))
-        provider.add_span_processor(self._processor)
-        configure(tracer_provider=provider)
-
-        @traced_quote
-        def quote() -> dict[str, str]:
-            return {"reason": "No capacity"}
-
-        @traced_job(trigger="test")
-        def job(booking_id: str) -> Iterator[None]:
-            quote()
-            yield
-
-        self._job = job("b-17")
-        next(self._job)
-        self.flush()
-
-    def flush(self) -> None:
-        """Have all rows that there are written."""
-        assert self._processor.force_flush()
-
-    def end(self) -> None:
-        """End the job, and have its summary written."""
-        assert list(self._job) == []
-        self.flush()
-        self._processor.shutdown()
-
-
-def twins(dsn: str) -> int:
-    """Give in how many jobs doctor sees an abandoned pair, or summary, beside the job's own."""
-    done = CliRunner().invoke(app, ["doctor", "--dsn", dsn, "--since", "1d", "--json"])
-    (found,) = [finding for finding in json.loads(done.stdout)["findings"] if finding["check"] == "twins"]
-    return len(found["examples"])
-
-
-@pytest.mark.parametrize("partitioned", [False, True])
-@pytest.mark.parametrize("precision", ["", "(3)"])
-def test_the_real_summary_comes_first(dsn: str, conn: Connection, *, partitioned: bool, precision: str) -> None:
-    """Then nothing is abandoned."""
-    create_events_table(conn, partitioned=partitioned)
-    if not partitioned:
-        conn.execute(f"ALTER TABLE observability_events ALTER created_at TYPE timestamptz{precision}".encode())
-    Ending(dsn).end()
-    assert reconcile(settings(dsn), older_than=NOW).abandoned == 0
-    assert summarised(conn) == 1
-
-
-@pytest.mark.parametrize("precision", ["", "(3)", "(0)"])
-def test_the_real_summary_comes_later(dsn: str, conn: Connection, events_table: str, precision: str) -> None:
-    """Then it is superseded: there is one row, and the first one stays. The column's precision does not matter."""
-    conn.execute(f"ALTER TABLE observability_events ALTER created_at TYPE timestamptz{precision}".encode())
-    job = Ending(dsn)
-    assert reconcile(settings(dsn), older_than=timedelta(seconds=-60)).written == 1
-    job.end()
-    found = conn.execute("SELECT context->>'result' FROM observability_events WHERE event_type = 'auto_assign.summary'")
-    assert found.fetchall() == [("abandoned",)]
-
-
-@pytest.mark.parametrize("unique", [False, True])
-def test_the_real_summary_comes_later_into_partitions(dsn: str, conn: Connection, *, unique: bool) -> None:
-    """Their key has the time beside the id, and the real one's is its end: it stands beside the first; doctor lists it.
-
-    A unique index on the id alone, in the partition that has both, makes them one.
-    """
-    create_events_table(conn, partitioned=True)
-    if unique:
-        parts = conn.execute("SELECT relid::regclass::text FROM pg_partition_tree('observability_events') WHERE isleaf")
-        for (part,) in parts.fetchall():
-            conn.execute(f"CREATE UNIQUE INDEX ON {part} (id)".encode())
-    job = Ending(dsn)
-    assert reconcile(settings(dsn), older_than=timedelta(seconds=-60)).written == 1
-    job.end()
-    assert summarised(conn) == (1 if unique else 2)
-    assert reconcile(settings(dsn), older_than=timedelta(seconds=-60)).abandoned == 0
-    assert twins(dsn) == (0 if unique else 1)
-
-
-def test_a_real_pair_that_comes_later_is_listed(dsn: str, conn: Connection, events_table: str) -> None:
-    """Where the start was missing, the pair stands beside the real one for good; doctor says of which job."""
-    job = Job(conn).put(semconv.EVENT_ATTEMPT, 7)
-    assert reconcile(settings(dsn)).written == 2
-    assert twins(dsn) == 0
-    job.put().put(semconv.EVENT_SUMMARY, 9, result="exhausted", attemptsUsed=1)
-    assert twins(dsn) == 1
-
-
-@pytest.mark.parametrize("partitioned", [False, True])
-def test_two_runs_that_saw_different_rows_write_it_once(dsn: str, conn: Connection, *, partitioned: bool) -> None:
-    """Even without the lock: the summary of the one that saw fewer rows is the other's, in partitions, too."""
-    create_events_table(conn, partitioned=partitioned)
-    job = Job(conn).put()
-    seen_before = reconcile(settings(dsn), dry_run=True).jobs
-    job.put(semconv.EVENT_ATTEMPT, 60)
-    assert reconcile(settings(dsn)).written == 1
-
-    writer, report = PostgresWriter(settings(dsn)), Report()
-    reconciling._write(writer, seen_before, report)
-    writer.disconnect()
-    assert (report.written, report.already_present, summarised(conn)) == (0, 1, 1)
-
-
-# -- what stands in the way -----------------------------------------------------------------------------------------
-
-
-def test_a_run_at_a_time(dsn: str, conn: Connection, events_table: str) -> None:
-    """Another run on the same table refuses, one on another table does not, and none after the end of the first."""
-    create_events_table(conn, name="other")
-    Job(conn).put()
-    with connect(settings(dsn)) as first, first.transaction():
-        assert UnfinishedJobs(first, "observability_events", probe(first, "observability_events")).lock()
-        with pytest.raises(HeldError, match="another reconcile is at work on observability_events"):
-            reconcile(settings(dsn))
-        assert reconcile(settings(dsn), dry_run=True).abandoned == 1
-        assert reconcile(settings(dsn, table="other")) == Report()
-    assert reconcile(settings(dsn)).written == 1
-
-
-def test_a_hosts_lock_keeps_one_job_out(dsn: str, conn: Connection, events_table: str) -> None:
-    """The others are written; the next run writes what was left."""
-    jobs = [Job(conn) for _ in range(5)]
-    for job in jobs:
-        job.booking_id = add_parent(conn)
-        job.put()
-    with locked(dsn, "SELECT FROM bookings WHERE id = %s FOR UPDATE", jobs[2].booking_id):
-        report = reconcile(settings(dsn))
-        assert (report.abandoned, report.written, report.left) == (5, 4, 1)
-        assert jobs[2].rows() == []
-    assert reconcile(settings(dsn)).written == 1
-
-
-def test_a_row_that_the_database_refuses_is_told(dsn: str, conn: Connection, events_table: str) -> None:
-    """The others are written."""
-    bad, good = Job(conn).put(semconv.EVENT_QUOTE, service="bad"), Job(conn).put()
-    check = "CHECK (event_type <> 'auto_assign.summary' OR context->>'service' <> 'bad')"
-    conn.execute(f"ALTER TABLE observability_events ADD {check}".encode())
-    report = reconcile(settings(dsn))
-    assert (report.written, report.refused, len(good.rows()), len(bad.rows())) == (1, 1, 1, 0)
-    assert "violates check constraint" in report.refusal
-
-
-@pytest.mark.parametrize("sees_parents", [False, True])
-def test_a_booking_that_is_gone(dsn: str, schema: str, conn: Connection, *, sees_parents: bool) -> None:
-    """The summary is written without it, and the id is kept in its context, whether we may look for it or not."""
-    create_events_table(conn, foreign_keys=False)
-    gone, there = Job(conn), Job(conn)
-    gone.booking_id, there.booking_id = uuid.uuid4(), add_parent(conn)
-    gone.put(), there.put()
-    conn.execute("ALTER TABLE observability_events ADD FOREIGN KEY (booking_id) REFERENCES bookings (id) NOT VALID")
-    with reconciler_role(dsn, schema) as (role_dsn, role):
-        if sees_parents:
-            conn.execute(f"GRANT SELECT ON bookings TO {role}".encode())
-        assert reconcile(settings(role_dsn)).written == 2
-    found = conn.execute(
-        "SELECT booking_id, context->>'booking_ref' FROM observability_events WHERE event_type = 'auto_assign.summary'"
-    )
-    assert set(found.fetchall()) == {(None, str(gone.booking_id)), (there.booking_id, None)}
-
-
-def test_references_of_the_jobs_rows_are_kept(dsn: str, conn: Connection, events_table: str) -> None:
-    """An id that was dangling when the job's rows were written is none for the column now."""
-    ref = str(uuid.uuid4())
-    job = Job(conn).put(booking_ref=ref, restaurant_ref="r-1")
-    reconcile(settings(dsn))
-    assert [(row[2]["booking_ref"], row[2]["restaurant_ref"]) for row in job.rows()] == [(ref, "r-1")]
-
-
-# -- roles ----------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def reconciler_role(dsn: str, schema: str) -> Iterator[tuple[str, str]]:
-    """The role of docs/reconcile.md, made by the statements that stand there, on a table with row-level security."""
-    page = (ROOT / "docs" / "reconcile.md").read_text(encoding="utf-8")
-    role = f"reconciler_{uuid.uuid4().hex[:12]}"
-    statements = page.split("```sql")[1].split("```")[0].replace("reconciler", role).replace("public", schema)
-    with psycopg.connect(dsn, autocommit=True) as conn:
-        conn.execute(statements.encode())
-        conn.execute("ALTER TABLE observability_events ENABLE ROW LEVEL SECURITY")
-        try:
-            yield make_conninfo(dsn, options=f"-csearch_path={schema},public -crole={role}"), role
-        finally:
-            conn.execute(f"DROP OWNED BY {role}".encode())
-            conn.execute(f"DROP ROLE {role}".encode())
-
-
-def test_a_role_that_may_insert_and_select(dsn: str, schema: str, conn: Connection, events_table: str) -> None:
-    """Under row-level security these two are enough."""
-    job = Job(conn).put()
-    with reconciler_role(dsn, schema) as (role_dsn, _):
-        report = reconcile(settings(role_dsn))
-    assert (report.written, report.hidden_by, len(job.rows())) == (1, [], 1)
-
-
-def test_a_role_that_may_not_select(dsn: str, schema: str, conn: Connection, events_table: str) -> None:
-    """It is told what is missing."""
-    with (
-        insert_only_role(dsn, schema) as (role_dsn, role),
-        pytest.raises(TableUnfitError, match=f'may not read observability_events: GRANT SELECT .* TO "{role}"'),
-    ):
-        reconcile(settings(role_dsn))
-
-
-def test_a_role_to_which_no_row_is_shown(dsn: str, schema: str, conn: Connection, events_table: str) -> None:
-    """A table that looks empty is not taken for one: the policy that is missing is told."""
-    Job(conn).put()
-    with insert_only_role(dsn, schema) as (role_dsn, role):
-        conn.execute(f"GRANT SELECT ON observability_events TO {role}".encode())
-        with pytest.raises(TableUnfitError, match=f'CREATE POLICY … ON observability_events FOR SELECT TO "{role}"'):
-            reconcile(settings(role_dsn))
-
-
-def test_policies_that_hide_rows_are_told(dsn: str, schema: str, conn: Connection, events_table: str) -> None:
-    """A summary that is hidden would be missed."""
-    with reconciler_role(dsn, schema) as (role_dsn, role):
-        for policy in (
-            "mine AS RESTRICTIVE FOR SELECT TO {} USING (source = 'auto_assign')",
-            "x FOR ALL USING (false)",
-        ):
-            named = policy.replace(" ", " ON observability_events ", 1).format(role)
-            conn.execute(f"CREATE POLICY {named}".encode())
-        assert reconcile(settings(role_dsn)).hidden_by == ["(source = 'auto_assign'::text)"]
-        conn.execute(f"DROP POLICY {role}_reads ON observability_events".encode())
-        assert reconcile(settings(role_dsn)).hidden_by == ["false", "(source = 'auto_assign'::text)"]
-
-
-# -- other tables ---------------------------------------------------------------------------------------------------
-
-
 def test_a_table_of_other_types(dsn: str, conn: Connection) -> None:
     """Times without a zone are UTC, JSON may be text, columns for ids may be missing, and names may need quotes."""
     create_events_table(conn, name='"Events"', missing=("booking_id", "restaurant_id", "severity"), foreign_keys=False)
@@ -481,65 +222,4 @@ def test_a_table_without_context(dsn: str, conn: Connection) -> None:
     """Nothing in it says which job a row belongs to."""
     create_events_table(conn, missing=("context",))
     with pytest.raises(TableUnfitError, match="no column context"):
-        reconcile(settings(dsn))
-
-
-# -- the spool ------------------------------------------------------------------------------------------------------
-
-
-def spooled(given: Settings, *records: bytes, owner: str = "17-0123abcd", about: dict[str, Any] | None = None) -> Path:
-    """Leave a segment with ``records`` in the spool of ``given``, as a process that died does."""
-    place = folder.destination(given)
-    folder.make(place, given)
-    data = segment.header({}) + b"".join(segment.record(1, number, each) for number, each in enumerate(records))
-    path = place.path / f"{owner}-000001.segment"
-    path.write_bytes(data)
-    if about is not None:
-        (place.path / f"{owner}.json").write_text(json.dumps(about))
-    return path
-
-
-def test_rows_in_a_spool_are_waited_for(dsn: str, conn: Connection, events_table: str) -> None:
-    """They may be the summary; when they have been delivered, the run goes on."""
-    Job(conn).put()
-    path = spooled(settings(dsn), b"{}")
-    for dry_run in (True, False):
-        with pytest.raises(HeldError, match=f"rows wait in {path.parent}"):
-            reconcile(settings(dsn), dry_run=dry_run)
-    spooled(settings(dsn))
-    assert reconcile(settings(dsn)).written == 1
-
-
-def test_another_way_to_the_database_is_the_same_spool(dsn: str, conn: Connection, events_table: str) -> None:
-    """The exporter may know the database and the table by other names; another table's rows do not matter."""
-    path = spooled(Settings(dsn="host=pooler dbname=app", table="other"), b"{}")
-    assert reconcile(settings(dsn)) == Report()
-    path.unlink()
-    path = spooled(Settings(dsn="host=pooler dbname=app", table='public."observability_events"'), b"{}")
-    with pytest.raises(HeldError):
-        reconcile(settings(dsn))
-    (path.parent / folder.DESCRIPTION).write_text("{}")  # it says of no table
-    with pytest.raises(HeldError):
-        reconcile(settings(dsn))
-
-
-def test_a_segment_that_nobody_can_read_is_waited_for(dsn: str, conn: Connection, events_table: str) -> None:
-    """A later version may have written it."""
-    spooled(settings(dsn), b"{}").write_bytes(b"what is this")
-    with pytest.raises(HeldError):
-        reconcile(settings(dsn))
-
-
-def test_a_living_process_says_what_waits(dsn: str, conn: Connection, events_table: str) -> None:
-    """Its newest segment has rows that are written already, too."""
-    place = spooled(settings(dsn), b"{}", about={"accounts": {"pending_disk": 0}}).parent
-    descriptor = folder.lock(place, "17-0123abcd")
-    assert descriptor is not None
-    assert reconcile(settings(dsn)) == Report()
-    spooled(settings(dsn), b"{}", about={"accounts": {"pending_disk": 3}})
-    with pytest.raises(HeldError):
-        reconcile(settings(dsn))
-    spooled(settings(dsn), b"{}", about={"accounts": {"pending_disk": 0}})
-    os.close(descriptor)  # now it is dead
-    with pytest.raises(HeldError):
         reconcile(settings(dsn))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import signal
@@ -300,6 +301,18 @@ def test_two_owners_do_not_meet(spools: Callable[..., Spool]) -> None:
     assert sorted(owner.alive for owner in second.ownership.destination.owners()) == [False, True]
 
 
+def test_a_segment_that_cannot_be_begun_leaves_nothing(
+    spools: Callable[..., Spool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk takes the name and not the header: the file goes, or there would be one more every few seconds."""
+    spool = spools()
+    append(spool)
+    monkeypatch.setattr(os, "write", lambda _descriptor, data: len(data) - 1)
+    spool.seal()
+    monkeypatch.undo()
+    assert on_disk(spool) == [1]
+
+
 def test_power_syncs(spools: Callable[..., Spool], monkeypatch: pytest.MonkeyPatch) -> None:
     """With `power` the folder is synced when a segment is begun, and what was written when it is asked for."""
     synced: list[str] = []
@@ -317,12 +330,43 @@ def test_power_syncs(spools: Callable[..., Spool], monkeypatch: pytest.MonkeyPat
     spool = spools(durability="power")
     append(spool, 3)
     assert synced == [""]
-    assert spool.sync()
+    spool.sync()
     spool.seal()
-    assert spool.sync()
+    spool.sync()
+    assert synced == ["", ".segment", "", ".segment", ".segment"]  # once more for what came until it was sealed
     synced.clear()
-    assert spool.sync()
+    spool.sync()
     assert synced == [".segment"]  # the current one; the sealed one is synced for good
+
+
+def test_a_segment_that_cannot_be_synced_is_left(
+    spools: Callable[..., Spool], clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is unsure for good, for the disk gives its error once; spans wait in memory, and then in another segment."""
+    asked: list[int] = []
+
+    def fail_once(descriptor: int) -> None:
+        asked.append(descriptor)
+        if len(asked) == 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fail_once)
+    caplog.set_level(logging.INFO)
+    spool = spools(durability="power")
+    ((first, _),) = append(spool)
+    spool.sync()
+    assert first.unsure
+    assert spool.append_span(rows_of, span()) is None
+    spool.tend(idle=False)
+    assert caplog.text.count("Input/output error") == 1
+    clock.now += RETRY_SECONDS
+    ((second, _),) = append(spool)
+    spool.sync()
+    assert not second.unsure
+    assert asked == [first.descriptor, second.descriptor]
+    assert first in spool.sealed
+    spool.tend(idle=False)
+    assert caplog.text.count("the disk takes again what waits") == 1
 
 
 def test_a_segment_that_is_sealed_in_between_is_not_entered(spools: Callable[..., Spool]) -> None:

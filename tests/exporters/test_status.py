@@ -65,6 +65,7 @@ def test_it_says_everything(run: Run) -> None:
             "pending_disk": 0,
             "handed_over": 0,
             "dead_lettered": 0,
+            "unsecured": 0,
             "dropped": {},
         },
     }

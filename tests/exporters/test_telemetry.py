@@ -16,9 +16,9 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.util._once import Once
 
 from observability_events import telemetry as module
+from observability_events.instruments import COUNTER, HISTOGRAM, TABLE
 from observability_events.pipeline import Pipeline
 from observability_events.rows import rows_of
-from observability_events.telemetry import COUNTER, HISTOGRAM, TABLE
 from otel_auto_assign import _guard, semconv
 from otel_auto_assign.values import qualified_name
 from tests.exporters.support import row, settings, span, until
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from observability_events.instruments import Reading
     from observability_events.rows import Row
     from tests.postgres import Connection
 
@@ -146,6 +147,7 @@ def test_metrics_are_the_accounts(dsn: str, meters: Meters, pipelines: Callable[
         (semconv.METRIC_ADOPTED, None): 0,
         (semconv.METRIC_HANDED_OVER, None): 0,
         (semconv.METRIC_DEAD_LETTERED, None): 1,
+        (semconv.METRIC_UNSECURED, None): 0,
         (semconv.METRIC_SPOOL_PENDING, None): 0,
         (semconv.METRIC_SPOOL_LIMIT, None): 256 * 2**20,
         (semconv.METRIC_CIRCUIT, "closed"): 1,
@@ -153,7 +155,7 @@ def test_metrics_are_the_accounts(dsn: str, meters: Meters, pipelines: Callable[
         (semconv.METRIC_CIRCUIT, "half_open"): 0,
     }
     assert (accounts.committed, accounts.already_present) == (5, 1)
-    assert durations.keys() == {(semconv.METRIC_OPERATION_DURATION, None)}
+    assert durations.keys() == {(semconv.METRIC_OPERATION_DURATION, error) for error in (None, "23514")}
 
 
 def test_names_kinds_and_units_are_the_conventions(
@@ -322,6 +324,24 @@ def test_a_reading_that_raises_hurts_nobody(
     ]
 
 
+def test_a_collection_is_one_look(
+    dsn: str, meters: Meters, pipelines: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All instruments of a collection show one moment, and the spool's folder is read once for them; each anew."""
+    pipeline = pipelines(dsn, meters, schedule_delay=60.0)
+    looks: list[Reading] = []
+
+    def reading() -> Reading:
+        looks.append(Pipeline.reading(pipeline))
+        return looks[-1]
+
+    monkeypatch.setattr(pipeline, "reading", reading)
+    for queued in range(3):
+        assert meters.points()[semconv.METRIC_QUEUE_SIZE, None] == queued
+        assert len(looks) == queued + 1
+        pipeline.accept(rows_of, span())
+
+
 def test_metrics_speak_while_the_database_is_away(
     conn: Connection, dsn: str, meters: Meters, pipelines: Callable[..., Pipeline], events_table: str
 ) -> None:
@@ -341,8 +361,8 @@ def test_metrics_speak_while_the_database_is_away(
         proxy.release()
         assert pipeline.flush(10)
     (durations,) = [metric for metric in meters.data() if metric.name == semconv.METRIC_OPERATION_DURATION]
-    (point,) = durations.data.data_points
-    assert point.max >= 0.3
+    longest = {point.attributes.get(semconv.ERROR_TYPE): point.max for point in durations.data.data_points}
+    assert longest[None] > longest["observability_events.failures.DeadlineError"] >= 0.3
     assert meters.points()[semconv.METRIC_EXPORTED, None] == 11
 
 

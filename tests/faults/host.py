@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from observability_events.delivery import Writer
     from observability_events.rows import Row
+    from observability_events.writer import Writer
     from otel_auto_assign.settings import Settings
 
 

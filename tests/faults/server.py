@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -21,11 +21,11 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from examples import embedded_postgres
-from tests.exporters.support import until
+from tests.exporters.support import signal_all, until
 from tests.postgres import PROGRAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from types import TracebackType
 
 USER = "postgres"
@@ -134,11 +134,11 @@ class Server:
     def stopped(self) -> Iterator[None]:
         """Have all its processes stopped, as on a machine that hangs, while the block runs."""
         pids = self.pids
-        _signal(pids, signal.SIGSTOP)
+        signal_all(pids, signal.SIGSTOP)
         try:
             yield
         finally:
-            _signal(pids, signal.SIGCONT)
+            signal_all(pids, signal.SIGCONT)
 
     def put_back(self) -> None:
         """Have it run as it did at first, whatever a test has left behind."""
@@ -185,13 +185,6 @@ class Server:
     ) -> None:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder)
-
-
-def _signal(pids: Iterable[int], number: signal.Signals) -> None:
-    """Send a signal to those that are still there: a session may have ended since it was listed."""
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 def free_port() -> int:

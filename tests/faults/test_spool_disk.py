@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from observability_events import folder, records, segment
+from observability_events.pipeline import Pipeline
 from observability_events.rows import all_rows_of, rows_of
 from tests.exporters.spans import EVERY
 from tests.exporters.support import count, settings, span, until
@@ -113,10 +114,13 @@ def test_a_folder_without_permission_costs_no_row(
     place.mkdir()
     as_user(place)
     place.chmod(mode)
-    program = "unprivileged(); give(50); assert pipeline.flush(20); say(pipeline.accounts().committed); give(5)"
+    program = """
+        unprivileged(); give(50); assert pipeline.flush(20)
+        accounts = pipeline.accounts(); say(f"{accounts.committed} {accounts.unsecured}"); give(5)
+    """
     with Child(dsn, program, durability=durability, spool_directory=str(place)) as child:
         assert child.ends() == 0, child.log()
-        assert child.said == ["50"]
+        assert child.said == ["50 50" if durability == "process" else "50 0"]
         assert child.log().count(REFUSES) == 1
         assert "Permission denied" in child.log()
         assert_no_row_is_lost(conn, [child])
@@ -277,3 +281,34 @@ def test_what_is_too_old_is_dropped(conn: Connection, dsn: str, caplog: pytest.L
     assert count(conn) == 5
     assert f"7 pieces in {old} are too old" in caplog.text
     assert files() == set()
+
+
+@pytest.mark.usefixtures("events_table")
+@pytest.mark.parametrize("reason", ["spool_damaged", "spool_expired"])
+def test_what_a_process_reads_back_itself_is_looked_at_like_any_other(
+    conn: Connection, proxy: Proxy, reason: str
+) -> None:
+    """A record of its own that was damaged, or all that is too old, is counted as dropped; the rest is written."""
+    proxy.refuse()
+    pipeline = Pipeline(settings(proxy.dsn, spool_age=60.0))
+    pipeline.accept(rows_of, span())
+    until(lambda: pipeline.accounts().pending_disk == 0 and pipeline._writing.circuit.open)
+    for _ in range(5):
+        pipeline.accept(rows_of, span())
+    until(lambda: pipeline.accounts().pending_disk == 5)
+    (path,) = pipeline._spool.ownership.destination.path.glob("*.segment")
+    if reason == "spool_damaged":
+        data = bytearray(path.read_bytes())
+        data[-3] ^= 1
+        path.write_bytes(data)
+    else:
+        os.utime(path, (1.0, 1.0))
+    proxy.accept()
+    assert pipeline.flush(20)
+    pipeline.shutdown()
+    accounts = pipeline.accounts()
+    lost = accounts.dropped[reason]
+    assert accounts.balanced
+    assert lost == (1 if reason == "spool_damaged" else 5)
+    assert count(conn) == accounts.committed == 6 - lost
+    assert len(folder.destination(settings(proxy.dsn)).quarantined()) == (reason == "spool_damaged")

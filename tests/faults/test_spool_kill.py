@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,11 +20,16 @@ NOWHERE = "host=/no/such/folder dbname=postgres"
 
 @pytest.mark.usefixtures("events_table")
 @pytest.mark.parametrize("durability", ["process", "power"])
-def test_rows_in_the_buffer(conn: Connection, dsn: str, durability: str) -> None:
-    """Killed with rows that nobody has tried to write: the next process writes them, and leaves nothing behind."""
+@pytest.mark.parametrize("deadly", [signal.SIGKILL, signal.SIGTERM], ids=lambda each: each.name)
+def test_rows_in_the_buffer(conn: Connection, dsn: str, durability: str, deadly: signal.Signals) -> None:
+    """Killed with rows that nobody has tried to write: the next process writes them, and leaves nothing behind.
+
+    SIGTERM without a handler ends Python as SIGKILL does.
+    """
     with Child(dsn, "give(200); say('given'); time.sleep(60)", durability=durability, schedule_delay=60.0) as child:
         child.says("given")
-        child.kill()
+        child.process.send_signal(deadly)
+        assert child.ends() == -deadly
         assert len(child.accepted) == 200
         assert ids_on_disk() == child.accepted
         assert count(conn) == 0
@@ -159,6 +165,47 @@ def test_two_processes_on_one_spool(conn: Connection, dsn: str) -> None:
         other.says("done")
         assert_no_row_is_lost(conn, [one, other])
         assert count(conn) == 200
+
+
+@pytest.mark.usefixtures("events_table")
+@pytest.mark.parametrize("durability", ["memory", "process"])
+def test_preloaded_workers_write_their_own_rows(conn: Connection, dsn: str, durability: str) -> None:
+    """A master with rows and a connection of its own forks workers, as gunicorn --preload does, and ends last.
+
+    Workers leave by sys.exit from the handler of SIGTERM; one that is killed leaves what is on disk.
+    """
+    program = """
+        give(30)
+        assert pipeline.flush(20)
+        give(20)
+        workers = []
+        for number in range(3):
+            worker = os.fork()
+            if worker == 0:
+                signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+                give(10)
+                say(f'worker {number} has given')
+                time.sleep(60)
+            workers.append(worker)
+        sys.stdin.readline()
+        os.kill(workers[0], signal.SIGKILL)
+        for worker in workers[1:]:
+            os.kill(worker, signal.SIGTERM)
+        assert [os.waitpid(worker, 0)[1] for worker in workers] == [9, 0, 0]
+        say(f'master has {pipeline.accounts().committed}')
+    """
+    with Child(dsn, program, durability=durability, schedule_delay=60.0) as child:
+        for number in range(3):
+            child.says(f"worker {number} has given")
+        assert count(conn) == 30
+        child.go()
+        child.says("master has 30")
+        assert child.ends() == 0, child.log()
+        assert len(child.accepted) == 80
+        assert count(conn) == 70  # all but the killed one's
+        assert recover(dsn).adopted == (10 if durability == "process" else 0)
+        assert count(conn) == (80 if durability == "process" else 70)
+    assert files() == set()
 
 
 @pytest.mark.usefixtures("events_table")

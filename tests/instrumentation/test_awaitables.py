@@ -15,7 +15,7 @@ from opentelemetry.context import get_current
 from otel_auto_assign import _guard, traced_quote
 from otel_auto_assign._spans import NOWHERE, place_in
 from tests.instrumentation.kinds import Waits, drive
-from tests.instrumentation.test_job_rules import HOLD, NO_TABLES, quote
+from tests.instrumentation.planner import HOLD, NO_TABLES, quote
 
 if TYPE_CHECKING:
     from tests.instrumentation.recording import Recorder

@@ -22,7 +22,7 @@ from opentelemetry.context import get_current
 from otel_auto_assign import carry, disable, traced_inline, traced_job, traced_quote
 from otel_auto_assign._spans import NOWHERE, place_in
 from tests.instrumentation.kinds import Waits, drive
-from tests.instrumentation.test_job_rules import HOLD, NO_TABLES, quote, run_job
+from tests.instrumentation.planner import HOLD, NO_TABLES, quote, run_job
 
 if TYPE_CHECKING:
     from tests.instrumentation.recording import Recorder

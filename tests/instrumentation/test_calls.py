@@ -248,3 +248,25 @@ def test_one_object_serves_threads_and_tasks_at_once(recorder: Recorder) -> None
     parents = {q["booking.id"]: q.parent for q in recorder.all("quote") if q["booking.id"] in {"first", "second"}}
     assert len(set(parents.values())) == 2
     attempt.__exit__(None, None, None)  # once too often: nothing to leave
+
+
+@pytest.mark.parametrize(
+    ("decorator", "option", "value", "error", "said"),
+    [
+        (traced_job, "max_attempts", -1, ValueError, "must be a whole number, zero or more"),
+        (traced_job, "max_attempts", 2**70, ValueError, "must be a whole number, zero or more"),
+        (traced_inline, "timeout", 0, ValueError, "must be a number of seconds above zero"),
+        (traced_inline, "timeout", float("nan"), ValueError, "must be a number of seconds above zero"),
+        (traced_stage, "threshold", -0.1, ValueError, "must be a number of seconds, zero or more"),
+        (traced_stage, "threshold", float("inf"), ValueError, "must be a number of seconds, zero or more"),
+        *((one, "extractor", 5, TypeError, "must be a function") for one in (traced_job, traced_quote, traced_confirm)),
+        (traced_inline, "extractor", "planner.read", TypeError, "must be a function"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(
+    decorator: Any, option: str, value: Any, error: type[Exception], said: str
+) -> None:
+    """Where the function is decorated, and not at its first call: the sentence names decorator, option and value."""
+    with pytest.raises(error) as raised:
+        decorator(**{option: value})
+    assert str(raised.value).startswith(f"{decorator.__name__}({option}={value!r}): {said}")

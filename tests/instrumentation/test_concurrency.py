@@ -12,7 +12,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from otel_auto_assign import current_inline, current_job, traced_attempt, traced_inline, traced_job, traced_quote
-from tests.instrumentation.test_job_rules import HOLD, NO_TABLES, confirm, quote, run_job
+from tests.instrumentation.planner import HOLD, NO_TABLES, confirm, quote, run_job
 
 if TYPE_CHECKING:
     from tests.instrumentation.recording import Recorder

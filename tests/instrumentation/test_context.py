@@ -27,7 +27,7 @@ from otel_auto_assign import (
 )
 from otel_auto_assign._spans import NOWHERE, place_in
 from tests.instrumentation.kinds import Waits, drive
-from tests.instrumentation.test_job_rules import HOLD, NO_TABLES
+from tests.instrumentation.planner import HOLD, NO_TABLES
 
 if TYPE_CHECKING:
     from tests.instrumentation.recording import Recorder

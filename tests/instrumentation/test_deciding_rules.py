@@ -18,7 +18,7 @@ from otel_auto_assign import (
     traced_quote,
     traced_stage,
 )
-from tests.instrumentation.test_job_rules import HOLD, NO_TABLES, confirm, quote, run_failing, run_job
+from tests.instrumentation.planner import HOLD, NO_TABLES, confirm, quote, run_failing, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -90,8 +90,9 @@ def leave(way_out: str) -> str:
 
 
 def check_ended_once(recorder: Recorder, role: str) -> None:
-    """Exactly one span of the role, one summary or terminal where the role has one, and the context as before."""
+    """Exactly one span of the role, one summary or terminal where it has one, no span event, the context as before."""
     recorder.one(role)
+    assert [event for seen in recorder.ended for event in seen.span.events] == []
     events = recorder.events(late=False)
     assert events.count("auto_assign.summary") == events.count("auto_assign.started") == (role == "job")
     assert sum(events.count(event) for event in TERMINALS) == (role == "inline")

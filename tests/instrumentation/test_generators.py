@@ -17,7 +17,7 @@ from opentelemetry.context import get_current
 from otel_auto_assign import disable, enable, traced_job, traced_quote
 from otel_auto_assign._spans import NOWHERE, place_in
 from tests.instrumentation.kinds import drive, exhaust, exhaust_async
-from tests.instrumentation.test_job_rules import HOLD, NO_TABLES, quote
+from tests.instrumentation.planner import HOLD, NO_TABLES, quote
 
 if TYPE_CHECKING:
     from tests.instrumentation.recording import Recorder

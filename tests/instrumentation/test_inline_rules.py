@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_auto_assign import Outcome, current_inline, traced_confirm, traced_inline, traced_quote, traced_stage
+from tests.instrumentation.planner import HOLD, NO_TABLES, confirm, quote
 from tests.instrumentation.recording import Recorder
-from tests.instrumentation.test_job_rules import HOLD, NO_TABLES, confirm, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable

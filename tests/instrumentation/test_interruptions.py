@@ -22,8 +22,8 @@ from otel_auto_assign import (
     traced_stage,
 )
 from tests.instrumentation.kinds import KINDS, Leave, drive, waits
+from tests.instrumentation.planner import HOLD, confirm, quote, run_job
 from tests.instrumentation.recording import Recorder
-from tests.instrumentation.test_job_rules import HOLD, confirm, quote, run_job
 
 SIGNALS = (KeyboardInterrupt, SystemExit, asyncio.CancelledError)
 
@@ -232,6 +232,16 @@ def test_an_exception_that_is_being_read_ends_its_call(recorder: Recorder) -> No
     run_job(body)
     assert recorder.attempts == [*((n, False, "transient.abort") for n in range(3)), (3, True, "success")]
     assert recorder.job["job.attempts_used"] == 4
+
+
+def test_statistics_that_are_being_read_leave_no_attempt_open() -> None:
+    """While profiling they are read last, when the quote has counted."""
+    with Recorder(profiling=True) as recording:
+        with pytest.raises(KeyboardInterrupt):
+            run_job(lambda: quote({"hold": None, "planner_stats": {"slow": UnreadError()}}))
+        assert recording.attempts == [(0, False, "unknown")]
+        assert recording.one("quote").failed
+        assert recording.job["job.result"] == "cancelled"
 
 
 def test_a_stage_that_is_being_left_is_a_whole_span() -> None:

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from otel_auto_assign import traced_inline, traced_job, traced_stage
+from tests.instrumentation.planner import HOLD, quote, run_job
 from tests.instrumentation.recording import Recorder
-from tests.instrumentation.test_job_rules import HOLD, quote, run_job
 
 
 @traced_stage("load", threshold=0.005)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_auto_assign import current_inline, traced_inline, traced_quote
+from tests.instrumentation.planner import HOLD, NO_TABLES
 from tests.instrumentation.test_inline_rules import SHORT, terminal
-from tests.instrumentation.test_job_rules import HOLD, NO_TABLES
 
 if TYPE_CHECKING:
     from tests.instrumentation.recording import Recorder

@@ -16,7 +16,12 @@ from otel_auto_assign.cli import app
 from otel_auto_assign.handles import InlineHandle, JobHandle
 from tests.project.sources import PACKAGES, ROOT
 
-MODULES: Final = (*PACKAGES, "otel_auto_assign.testing", "otel_auto_assign.openfeature")
+MODULES: Final = (
+    *PACKAGES,
+    "otel_auto_assign.instrumentor",
+    "otel_auto_assign.openfeature",
+    "otel_auto_assign.testing",
+)
 
 
 def surface() -> str:
@@ -44,7 +49,9 @@ def _names() -> Iterator[str]:
 def _named(name: str, value: Any) -> Iterator[str]:
     yield f"{name}{_signature(value)}"
     if inspect.isclass(value) and value is not Settings:
-        for own, member in sorted(vars(value).items()):  # slots come in the order of the Python
+        ours = [base for base in reversed(value.__mro__) if base.__module__.partition(".")[0] in PACKAGES]
+        members = {own: member for base in ours for own, member in vars(base).items()}
+        for own, member in sorted(members.items()):  # slots come in the order of the Python
             if not own.startswith("_"):
                 yield f"{name}.{own}{_signature(member)}"
 

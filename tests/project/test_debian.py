@@ -128,14 +128,15 @@ def test_what_counts(outcome: Any, when: Any, marks: Any, counts: tuple[int, int
     assert (passed.count, passed.only_here) == counts
 
 
-def test_a_whole_run_without_the_tests_that_run_only_here_fails() -> None:
-    """Those with pgbouncer, strace, chromium and TLS must be among a run of all tests; of a choice they need not."""
+@pytest.mark.parametrize(
+    ("count", "only_here", "whole", "of_a_choice"),
+    [(0, 0, False, False), (100, 0, False, True), (0, 1, False, True), (100, 1, True, True)],
+)
+def test_how_many_are_enough(count: int, only_here: int, whole: bool, of_a_choice: bool) -> None:
+    """A run of all tests needs some with the database and some that run only here; one of a choice some of either."""
     passed = debian.Passed()
-    passed.count = 100
-    assert not passed.enough(whole=True)
-    assert passed.enough(whole=False)
-    passed.only_here = 1
-    assert passed.enough(whole=True)
+    passed.count, passed.only_here = count, only_here
+    assert (passed.enough(whole=True), passed.enough(whole=False)) == (whole, of_a_choice)
 
 
 def test_what_runs_only_here_is_among_them(programs: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from observability_events.telemetry import TABLE
+from observability_events.instruments import TABLE
 from otel_auto_assign.commands.settings import SETTINGS_PAGE
 from otel_auto_assign.settings import settings_table
 from tests.project.sources import ROOT

@@ -6,10 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.project.environment import environment
 from tests.project.sources import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,14 +30,29 @@ def shape(cells: list[str]) -> list[str]:
     return ["#" if "." in cell and NUMBER.match(cell) else cell for cell in cells]
 
 
+def run(python: str | Path, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run its program as it stands, in a folder that is not the checkout."""
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "SUPABASE", "PG", "PYTHON"))
+    }
+    return subprocess.run(
+        [python, "-W", "error", "-c", block("python")],
+        env=kept | environ, cwd=folder, check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
 @pytest.mark.usefixtures("events_table")
-def test_the_readme_shows_what_happens(dsn: str) -> None:
-    """Its program, run as it stands, leaves the rows that its query then shows, but for the durations."""
-    environ = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "SUPABASE", "PG"))}
-    program = [sys.executable, "-W", "error", "-c", block("python")]
-    done = subprocess.run(
-        program, env={**environ, "SUPABASE_DB_URL": dsn}, check=False, capture_output=True, text=True, timeout=60
-    )
+@pytest.mark.parametrize("where", ["checkout", "wheel"])
+def test_the_readme_shows_what_happens(dsn: str, where: str, wheel: Path, tmp_path: Path) -> None:
+    """Its program leaves the rows that its query then shows, but for the durations: here, and where a user installs it.
+
+    There the environment has the wheel with the extra that the README names, and nothing else.
+    """
+    python: str | Path = sys.executable
+    if where == "wheel":
+        (extra,) = set(re.findall(r"^`pip install '(otel-auto-assign\[\w+\])'`, run it", README, re.MULTILINE))
+        python = environment(tmp_path / "installed", wheel, extra)
+    done = run(python, tmp_path, SUPABASE_DB_URL=dsn)
     assert (done.returncode, done.stderr) == (0, "")
 
     with psycopg.connect(dsn) as conn:
@@ -48,3 +65,10 @@ def test_the_readme_shows_what_happens(dsn: str) -> None:
     assert (
         len([line for line in block("python").splitlines() if line and not line.startswith(("from", "import"))]) <= 10
     )
+
+
+def test_without_the_extra_it_says_what_to_install(wheel: Path, tmp_path: Path) -> None:
+    """The wheel alone is the instrumentation; the first line of the program names what is missing for rows."""
+    done = run(environment(tmp_path / "installed", wheel, "otel-auto-assign"), tmp_path)
+    said = "observability_events needs opentelemetry.sdk: pip install 'otel-auto-assign[postgres]'"
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"ModuleNotFoundError: {said}")

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,7 +25,7 @@ PAGES: Final = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 ENVIRON: Final = {
     name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "SUPABASE", "PG", "PYTEST"))
 }
-ANY_LANGUAGE: Final = {"python", "sql", "sh", "toml", "text", "console", ""}
+ANY_LANGUAGE: Final = {"python", "sql", "sh", "toml", "yaml", "text", "console", ""}
 COMMANDS: Final = typer.main.get_command(app)
 
 
@@ -133,6 +134,27 @@ def test_the_toml_of_a_page_can_be_read(block: Block, tmp_path: Path) -> None:
         assert read_plan(block.text).stages
     else:
         assert read_targets(file)[1] == []
+
+
+@pytest.mark.skipif(find_spec("opentelemetry.configuration") is None, reason="this SDK reads no declarative files")
+@pytest.mark.parametrize("block", of("yaml"), ids=lambda block: block.page.stem)
+def test_the_yaml_of_a_page_configures_the_sdk(block: Block, tmp_path: Path) -> None:
+    """Each is a declarative configuration file, whose components are found; what they name of ours is there."""
+    (tmp_path / "otel.yaml").write_text(block.text)
+    (tmp_path / "auto_assign.toml").write_text(next(toml.text for toml in of("toml") if toml.page == block.page))
+    source = """
+from opentelemetry import trace
+from opentelemetry.configuration import configure_sdk, load_config_file
+configure_sdk(load_config_file("otel.yaml"))
+print(type(trace.get_tracer_provider()).__module__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", source],
+        env=ENVIRON | {"OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONSOLE": "true"},
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    said = [line for line in done.stderr.splitlines() if "was never traced" not in line]  # the page's planner
+    assert (done.returncode, done.stdout, said) == (0, "opentelemetry.sdk.trace\n", [])
 
 
 def lines_of_commands() -> list[str]:

@@ -1,4 +1,4 @@
-"""The same jobs by RQ, which has no instrumentation of its own: the carrier in the message is what holds the trace."""
+"""The same jobs by RQ: alone, where the carrier in the message holds the trace, and with RQ's own instrumentation."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ pytestmark = pytest.mark.debian
 
 CELERYS = "examples.zero_code.bookings.jobs.assign_tables"
 RQS = "tests.queues.rq_jobs.assign_tables"
+INSTRUMENTED = "with its instrumentation"
+THEIRS = ["perform", "consume default", "publish default", "POST /bookings"]
+"""Its spans, from the job up."""
 KINDS = {
     "2": {"quote": 1, "quote_result": 1, "confirm_succeeded": 1, "succeeded": 1},
     "8": {"quote": 2, "quote_result": 1, "no_hold": 1, "started": 1, "attempt": 1, "succeeded": 1, "summary": 1},
@@ -43,12 +46,16 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Bookings:
-    """What came of three bookings: their ids, all spans, and booking, event type and context of each row."""
+    """What came of three bookings: their ids, all spans, and booking, event type and context of each row.
+
+    ``instrumented``: RQ's instrumentation was on, and each booking a request with a span.
+    """
 
     ids: dict[str, str]
     spans: list[Span]
     rows: list[tuple[str, str, dict[str, Any]]]
     sandbox: Sandbox
+    instrumented: bool
 
     def trace(self, party: str) -> list[Span]:
         """The spans of a booking's trace."""
@@ -60,7 +67,7 @@ class Bookings:
         return [span for span in self.spans if span.trace == inline.trace]
 
 
-@pytest.fixture(scope="module", params=["rq.worker.SimpleWorker", "rq.worker.Worker"])
+@pytest.fixture(scope="module", params=["rq.worker.SimpleWorker", "rq.worker.Worker", INSTRUMENTED])
 def bookings(
     server_dsn: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Bookings]:
@@ -81,16 +88,16 @@ def bookings(
             "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DURABILITY": "memory",
             **LATE,
         }
-        ids = json.loads(
-            traced(folder, environ, "python", "-m", "tests.queues.rq_desk", str(place), RESTAURANT, *KINDS)
-        )
-        work = ("rq", "worker", "--url", f"unix://{place}", "--burst", "--worker-class", request.param)
-        traced(folder, environ, *work)
+        theirs = request.param == INSTRUMENTED
+        desk = ("python", "-m", "tests.queues.rq_desk", *(["--traced"] if theirs else []))
+        ids = json.loads(traced(folder, environ, *desk, str(place), RESTAURANT, *KINDS))
+        kind = ("-c", "tests.queues.rq_traced") if theirs else ("--worker-class", request.param)
+        traced(folder, environ, "rq", "worker", "--url", f"unix://{place}", "--burst", *kind)
         with psycopg.connect(sandbox.dsn, autocommit=True) as conn:
             rows = conn.execute(
                 "SELECT booking_id::text, event_type, context FROM observability_events ORDER BY created_at"
             ).fetchall()
-        yield Bookings(ids, collector.spans(), rows, sandbox)
+        yield Bookings(ids, collector.spans(), rows, sandbox, theirs)
 
 
 def traced(folder: Path, environ: dict[str, str], *command: str) -> str:
@@ -120,12 +127,15 @@ def test_the_rows_are_complete(bookings: Bookings, party: str) -> None:
 
 
 @pytest.mark.parametrize("party", ["8", "400"])
-def test_the_job_is_below_the_inline_run(bookings: Bookings, party: str) -> None:
-    """No span is current in a worker of RQ, so the job is the child of the carrier's, in one trace, and linked."""
+def test_the_job_is_in_the_requests_trace(bookings: Bookings, party: str) -> None:
+    """In a worker of RQ no span is current, so the job is the carrier's child; else that of RQ's instrumentation.
+
+    In either case there is one trace, and a link to the inline run.
+    """
     trace = bookings.trace(party)
     inline, job = one(trace, semconv.SPAN_INLINE), one(trace, semconv.SPAN_JOB)
 
-    assert line_of(trace, job) == [semconv.SPAN_JOB, semconv.SPAN_INLINE]
+    assert line_of(trace, job) == [semconv.SPAN_JOB, *(THEIRS if bookings.instrumented else [semconv.SPAN_INLINE])]
     assert job.links == (inline.id,)
     assert job.attributes[semconv.INLINE_ATTEMPT_ID] == inline.attributes[semconv.INLINE_ATTEMPT_ID]
     assert job.attributes[semconv.INLINE_REASON] == inline.attributes[semconv.REASON]

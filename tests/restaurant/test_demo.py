@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import IO, Any
 from unittest import mock
 
+import psycopg
 import pytest
+from rich.console import Console
 
-from examples.restaurant.demo import main
+from examples.restaurant.demo import _progress, main
 from examples.restaurant.report import ILLUSTRATION, PAGES
 from examples.restaurant.stop import ENDING_SIGNALS
 from examples.zero_code.collector import Collector, Span
@@ -138,7 +141,7 @@ def test_the_pages_are_written_and_say_what_they_are(shown: Shown) -> None:
     assert "retry_policy_v2 on" in whole
     assert ILLUSTRATION in unescape(comparison)
     assert "MARGINAL at best: two windows differ by their days as well" in comparison
-    told = " ".join(shown.output.partition("\nPages: ")[2].split())
+    told = shown.output.partition("\nPages: ")[2].partition("\n")[0]  # not folded, however long the folder's name
     assert "(an illustration: one run each, as unit window)" in told
 
 
@@ -190,7 +193,7 @@ def test_the_output_has_each_of_its_parts_and_no_bar(shown: Shown) -> None:
     assert [part for part in parts if f"\n{part}" not in shown.output] == []
     assert "an illustration, not a verdict" in shown.output
     assert "\x1b" not in shown.output
-    own = [line for line in shown.output.splitlines() if not line.startswith(("LOOK", "Written"))]
+    own = [line for line in shown.output.splitlines() if not line.startswith(("LOOK", "Written", "Pages"))]
     assert max(map(len, own)) <= 100
 
 
@@ -295,3 +298,55 @@ def test_a_signal_leaves_no_process_behind(tmp_path: Path, number: signal.Signal
     finally:
         running.kill()
         running.communicate()
+
+
+def test_a_signal_leaves_no_schema_behind(server_dsn: str, tmp_path: Path) -> None:
+    """On a server that was there before, the demo takes with it what it has made, and its connections."""
+    options = ["--bookings", str(day(tmp_path)), "--scale", "1", "--out", str(tmp_path), "--dsn", server_dsn]
+    made = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'restaurant_demo_%%'"
+    with psycopg.connect(server_dsn, autocommit=True) as conn:
+        before = conn.execute(made).fetchone()
+        running = subprocess.Popen(
+            [sys.executable, "-m", "examples.restaurant", *options],
+            cwd=ROOT,
+            env=environment(**POISON),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert running.stdout is not None
+            read_until(running.stdout, "twice")
+            assert conn.execute(made).fetchone() != before
+
+            running.terminate()
+
+            assert running.wait(20) == 128 + signal.SIGTERM
+            assert conn.execute(made).fetchone() == before
+        finally:
+            running.kill()
+            running.communicate()
+
+
+def test_on_a_terminal_there_is_a_bar() -> None:
+    """It counts the requests, and is taken away when they are done."""
+    out = io.StringIO()
+    with _progress(Console(file=out, force_terminal=True, width=100), "flags off", 2) as settled:
+        settled()
+        settled()
+    assert "2/2" in out.getvalue()
+    assert out.getvalue().endswith("\x1b[2K")
+
+
+def test_ctrl_c_while_the_libraries_load_is_no_traceback() -> None:
+    """Nothing was started that could be left behind."""
+    program = """
+import runpy, sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "examples.restaurant.demo":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+runpy.run_module("examples.restaurant", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGINT, "")

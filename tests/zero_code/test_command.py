@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,9 +69,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def clean() -> dict[str, str]:
+    """Give this process's environment without what could lead a program to a database or a collector."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "SUPABASE"))}
+
+
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the program under the command, with nothing of the test's environment that could matter."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "SUPABASE"))}
     given = {
         "OTEL_METRICS_EXPORTER": "none",
         "OTEL_LOGS_EXPORTER": "none",
@@ -81,7 +86,7 @@ def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedPr
     command = Path(sys.executable).with_name("opentelemetry-instrument")
     return subprocess.run(
         [command, *arguments, sys.executable, "app.py"],
-        check=False, cwd=folder, env=kept | given, capture_output=True, text=True, timeout=60,
+        check=False, cwd=folder, env=clean() | given, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
 
 
@@ -157,6 +162,69 @@ def test_a_provider_that_comes_later(folder: Path) -> None:
     assert {row["context"]["booking_ref"] for row in rows} == {"b-1"}
 
 
+DECLARED = """
+    file_format: "1.0"
+    tracer_provider:
+      sampler:
+        auto_assign:
+      processors:
+        - batch:
+            exporter:
+              observability_events:
+"""
+IN_CODE = """
+    from opentelemetry.configuration import configure_sdk, load_config_file
+    configure_sdk(load_config_file("otel.yaml"))
+"""
+INSTRUMENTED = """
+    instrumentation/development:
+      python:
+        auto_assign:
+          config: auto_assign.toml
+"""
+with_files = pytest.mark.skipif(
+    find_spec("opentelemetry.configuration") is None, reason="this SDK reads no declarative configuration"
+)
+
+
+@with_files
+@pytest.mark.usefixtures("events_table")
+def test_a_declarative_file(folder: Path, conn: Connection, dsn: str) -> None:
+    """``OTEL_CONFIG_FILE`` has our exporter and sampler; our processor is added before, and no row is there twice."""
+    (folder / "otel.yaml").write_text(textwrap.dedent(DECLARED))
+    with (folder / "app.py").open("a") as app:
+        app.write("from opentelemetry import trace\nprovider = trace.get_tracer_provider()\n")
+        app.write("print(*(type(one).__name__ for one in provider._active_span_processor._span_processors))\n")
+        app.write("print(type(provider.sampler).__name__)\n")
+    done = run(
+        folder, OTEL_CONFIG_FILE="otel.yaml", OTEL_AUTO_ASSIGN_CONFIG="auto_assign.toml",
+        OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN=dsn,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["ObservabilityEventsProcessor BatchSpanProcessor", "AutoAssignSampler"]
+    assert "Traceback" not in done.stderr
+    found = [row[0] for row in read(conn, "event_type")]
+    assert {kind: found.count(kind) for kind in found} == KINDS
+
+
+@with_files
+def test_a_declarative_file_in_code(folder: Path) -> None:
+    """Where the application reads the file itself, our instrumentor is one of its entries and finds its targets."""
+    (folder / "otel.yaml").write_text(textwrap.dedent(DECLARED) + textwrap.dedent(INSTRUMENTED))
+    app = textwrap.dedent(IN_CODE) + (folder / "app.py").read_text()
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", app],
+        env=clean() | {"OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONSOLE": "true"},
+        check=False, cwd=folder, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    kinds = [json.loads(line)["event_type"] for line in done.stdout.splitlines()]
+
+    assert (done.returncode, done.stderr) == (0, "")
+    # Printed twice, for there is nobody to see that two rows are one: by the processor, and by the exporter at the end.
+    assert {kind: kinds.count(kind) for kind in kinds} == {kind: 2 * count for kind, count in KINDS.items()}
+
+
 @pytest.mark.parametrize(
     ("page", "said"),
     [
@@ -174,6 +242,51 @@ def test_what_is_wrong_costs_the_program_nothing(folder: Path, page: str, said: 
     assert (done.returncode, done.stdout) == (0, "")
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.debian
+@pytest.mark.parametrize(
+    ("environ", "shown"),
+    [
+        ({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ""}, False),
+        ({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "", "OTEL_PYTHON_LOG_CORRELATION": "true"}, True),
+        ({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "logging"}, True),
+    ],
+    ids=["as it is", "with ids", "without it"],
+)
+def test_warnings_beside_the_logging_instrumentation(folder: Path, environ: dict[str, str], shown: bool) -> None:
+    """It swallows what an application without logging would print, as docs/troubleshooting.md says, and the way out."""
+    (folder / "auto_assign.toml").write_text('[[targets]]\ncall = "planner.quite"\nrole = "quote"')
+    with (folder / "app.py").open("a") as app:
+        app.write("import logging\nlogging.getLogger('theirs').warning('of the host')\n")
+    done = run(folder, OTEL_AUTO_ASSIGN_CONFIG="auto_assign.toml", **environ)
+
+    assert done.returncode == 0
+    assert ("planner has no attribute 'quite'" in done.stderr, "of the host" in done.stderr) == (shown, shown)
+
+
+IN_THREADS = """
+    from concurrent.futures import ThreadPoolExecutor
+    import planner
+    def job(booking):
+        with ThreadPoolExecutor() as pool:
+            found = pool.map(planner.quote, [{"id": booking["id"], "tables": tables} for tables in (1, 2)])
+            return any(one["assignment"] for one in found)
+"""
+
+
+@pytest.mark.debian
+@pytest.mark.parametrize(("without", "flow"), [("logging", "job"), ("logging,threading", "direct")])
+def test_the_planner_in_an_executors_threads(folder: Path, without: str, flow: str) -> None:
+    """With OpenTelemetry's threading instrumentation its quotes are the job's; without it they are direct."""
+    (folder / "program.py").write_text(textwrap.dedent(IN_THREADS))
+    done = run(
+        folder, OTEL_AUTO_ASSIGN_CONFIG="auto_assign.toml", OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONSOLE="true",
+        OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=without,
+    )  # fmt: skip
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert [row["context"]["flow"] for row in rows if row["event_type"] == "auto_assign.quote"] == [flow, flow]
 
 
 def test_the_variables_are_those_of_the_settings() -> None:

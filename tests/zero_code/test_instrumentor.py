@@ -89,6 +89,20 @@ def test_every_attribute_is_set_back_to_the_identical_object(
     assert all(after[place] is before[place] for place in before)
 
 
+def test_what_was_taken_from_a_module_meanwhile_is_set_back_too(
+    host: Host, instrument: Instrument, recorder: Recorder
+) -> None:
+    """A module that came later, by ``from x import f``, has the traced one; afterwards the identical original."""
+    original = host.load("planner").quote
+    instrument(quote_in(host, "quote"))
+    host.write("later", "from HOST.planner import quote as ask\nfrom HOST import planner")
+    later = host.load("later")
+    assert later.ask is later.planner.quote is not original
+    AutoAssignInstrumentor().uninstrument()
+
+    assert later.ask is later.planner.quote is original
+
+
 def test_an_end_before_the_import_leaves_no_trace(host: Host, instrument: Instrument, recorder: Recorder) -> None:
     """The hook that waits for the import is inert after ``uninstrument()``."""
     instrument(quote_in(host))
@@ -150,6 +164,125 @@ def test_what_cannot_be_traced_is_refused_in_one_line(
     assert why in bad.detail
     assert f"target {host.name}.{call} (quote) is not traced: " in caplog.text
     assert len(recorder.all("quote")) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    "call", ["quote.quote", "planner.Planner.quote", "planner.planner.quote", "planner.of_object", "planner.quote"]
+)
+def test_a_package_that_hides_its_modules(
+    host: Host, instrument: Instrument, recorder: Recorder, when: str, call: str
+) -> None:
+    """A name that is a module's and an object's in its package is looked for in the module, then in the object."""
+    host.write("quote", "def quote(request): ...")
+    host.write(
+        "planner",
+        """
+        class Planner:
+            def quote(self, request): ...
+            def of_object(self, request): ...
+        planner = Planner()
+        """,
+    )
+    host.write("__init__", "from HOST.quote import quote\nfrom HOST.planner import planner")
+    sys.modules.pop(host.name, None)
+    if when == "before":
+        host.load("planner")
+    (report,) = instrument(quote_in(host, "quote") | {"call": f"{host.name}.{call}"})
+    host.load("planner")
+    assert report.state == "traced"
+    module: Any = sys.modules[f"{host.name}.{call.partition('.')[0]}"]
+    (module.quote if call == "quote.quote" else getattr(module.planner, call.rpartition(".")[2]))(REQUEST)
+    assert len(recorder.all("quote")) == 1
+
+
+def test_what_raises_when_it_is_looked_at_costs_no_other_target(
+    host: Host, instrument: Instrument, recorder: Recorder
+) -> None:
+    """An object of the host's whose attributes raise is refused by itself; the targets after it are traced."""
+    host.write(
+        "planner",
+        """
+        class Lazy:
+            def __getattr__(self, name): raise ConnectionError("not there yet")
+        lazy = Lazy()
+        class Service:
+            @property
+            def planner(self): raise ConnectionError("not there yet")
+        service = Service()
+        def quote(request): ...
+        """,
+    )
+    names = ("lazy.quote", "service.planner.quote", "quote")
+    lazy, service, good = instrument(*(quote_in(host, name) for name in names))
+    host.load("planner").quote(REQUEST)
+
+    assert (lazy.state, lazy.detail) == ("refused", "looking for its 'quote' raised ConnectionError")
+    assert (service.state, service.detail) == ("refused", "looking for its 'planner' raised ConnectionError")
+    assert good.state == "traced"
+    assert len(recorder.all("quote")) == 1
+
+
+def test_below_what_is_traced_nothing_is(host: Host, instrument: Instrument) -> None:
+    """The parts of a traced object are ours by then, and none of the host's."""
+    host.write("planner", "class Ask:\n    def __call__(self, request): ...\nquote = Ask()")
+    first, second = instrument(quote_in(host, "quote"), quote_in(host, "quote.__call__"))
+    host.load("planner")
+
+    assert (first.state, second.state) == ("traced", "refused")
+    assert second.detail == f"{host.name}.planner.quote is traced already"
+
+
+def test_what_cannot_be_set_back_keeps_no_other(
+    host: Host, instrument: Instrument, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An object that takes no more changes is said; everything else is as before."""
+    host.write(
+        "planner",
+        """
+        class Planner:
+            closed = False
+            def quote(self, request): ...
+            def __setattr__(self, name, value):
+                if self.closed: raise AttributeError("closed")
+                object.__setattr__(self, name, value)
+            __delattr__ = None
+        planner = Planner()
+        def quote(request): ...
+        """,
+    )
+    module = host.load("planner")
+    before = module.quote
+    instrument(quote_in(host, "quote"), quote_in(host, "planner.quote"))
+    module.Planner.closed = True
+    AutoAssignInstrumentor().uninstrument()
+
+    assert module.quote is before
+    assert "quote of Planner was wrapped by somebody else after us, or takes no more changes" in caplog.text
+
+
+def test_a_shared_task_before_its_application_is_refused(
+    host: Host, instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking at it would make an application of its own, whose task no worker calls."""
+    state: Any = types.ModuleType("celery._state")
+    state.default_app = None
+    state._tls = types.SimpleNamespace(current_app=None)
+    monkeypatch.setitem(sys.modules, "celery._state", state)
+    host.write(
+        "planner",
+        """
+        class Proxy:
+            def __getattr__(self, name): raise AssertionError("it was looked at")
+        Proxy.__module__ = "celery.local"
+        quote = Proxy()
+        """,
+    )
+    (report,) = instrument(quote_in(host, "quote"))
+    host.load("planner")
+
+    assert report.state == "refused"
+    assert "import the module that makes the application before this one" in report.detail
 
 
 def test_routes_are_refused(host: Host, instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> None:

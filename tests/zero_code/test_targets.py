@@ -66,6 +66,8 @@ def test_one_bad_target_costs_no_other(tmp_path: Path) -> None:
         ("auto_assign.toml", "targets = [", "is not TOML"),
         ("auto_assign.toml", "", "has no [[targets]]"),
         ("pyproject.toml", "[[targets]]\ncall = 'a.b'\nrole = 'job'", "has no [[tool.otel_auto_assign.targets]]"),
+        ("pyproject.toml", "[tool]\notel_auto_assign = 5", "has no [[tool.otel_auto_assign.targets]]"),
+        ("pyproject.toml", "tool = 'otel_auto_assign'", "has no [[tool.otel_auto_assign.targets]]"),
     ],
 )
 def test_a_file_without_targets_says_so(tmp_path: Path, name: str, page: str, sentence: str) -> None:

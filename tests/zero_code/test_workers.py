@@ -8,10 +8,9 @@ import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
 
 from otel_auto_assign import _guard, _leaving
-from otel_auto_assign._workers import HORSE_SECONDS, RQS_WORKERS, flush_spans
+from otel_auto_assign._workers import HORSE_SECONDS, RQS_WORKERS, Providers
 from otel_auto_assign.instrumentor import AutoAssignInstrumentor
 
 if TYPE_CHECKING:
@@ -79,15 +78,18 @@ def test_a_work_horse_leaves_when_its_job_is_done(
 
 
 def test_rqs_method_is_set_back(host: Host, instrument: Instrument, rq: Any) -> None:
-    """After ``uninstrument()`` it is the identical one, and without targets it always was."""
+    """After ``uninstrument()`` it is the identical one, and without targets it always was; nothing is flushed then."""
     before = vars(rq.BaseWorker)["perform_job"]
+    flushed = [*_leaving._last]
     instrument()
     assert vars(rq.BaseWorker)["perform_job"] is before
     AutoAssignInstrumentor().uninstrument()
     instrument(target(host))
     assert vars(rq.BaseWorker)["perform_job"] is not before
+    assert len(_leaving._last) == len(flushed) + 1
     AutoAssignInstrumentor().uninstrument()
     assert vars(rq.BaseWorker)["perform_job"] is before
+    assert _leaving._last == flushed
 
 
 def test_another_rq_costs_nothing(host: Host, instrument: Instrument, rq: Any) -> None:
@@ -123,36 +125,41 @@ def test_another_celery_costs_nothing() -> None:
     assert _guard.failures
 
 
-class _Provider(TracerProvider):
-    """One whose flush takes as long as it is told."""
+class _Provider:
+    """One of the SDK's, whose flush takes as long as it is told, or raises."""
 
-    def __init__(self) -> None:
-        super().__init__(shutdown_on_exit=False)
-        self.go_on = threading.Event()
+    def __init__(self, go_on: threading.Event | None = None) -> None:
         self.asked: list[int] = []
+        self._go_on = go_on
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         self.asked.append(timeout_millis)
-        if len(self.asked) > 1:
+        if self._go_on is None:
             raise ConnectionError
-        return self.go_on.wait(30)
+        return self._go_on.wait(30)
 
 
 def test_a_collector_that_is_away_holds_nobody() -> None:
-    """The end goes on after the time that it has, and what the host's exporters raise is swallowed."""
-    provider = _Provider()
-    flush_spans(provider, 0.05)
+    """The end goes on after the time that it has, while the exporter still waits."""
+    go_on = threading.Event()
+    provider = _Provider(go_on)
+    Providers({"tracer_provider": provider}).flush(0.05)
     (still,) = [thread for thread in threading.enumerate() if thread.name == "otel-auto-assign-flush"]
-    provider.go_on.set()
+    go_on.set()
     still.join(30)
-    with _guard.strict(False):
-        flush_spans(provider, 0.5)
+    assert provider.asked == [50]
 
-    assert provider.asked == [50, 500]
+
+def test_spans_metrics_and_logs_are_sent() -> None:
+    """What one exporter raises is swallowed, and keeps no other from sending."""
+    given = {f"{name}_provider": _Provider() for name in ("tracer", "meter", "logger")}
+    with _guard.strict(False):
+        Providers(given).flush(0.5)
+    assert [provider.asked for provider in given.values()] == [[500], [500], [500]]
     assert _guard.failures
 
 
 def test_a_provider_that_cannot_flush_is_none_of_ours() -> None:
-    """The API's stand-in has nothing to send."""
-    flush_spans(None, 0.05)
+    """The API's stand-ins have nothing to send."""
+    Providers({}).flush(5)
     assert not _guard.failures

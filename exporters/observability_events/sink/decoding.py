@@ -17,7 +17,7 @@ from observability_events.sink.otlp import spans_in
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from observability_events.sink.otlp import OtlpSpan
+    from observability_events.plain_span import PlainSpan
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
@@ -60,7 +60,7 @@ def unpacked(body: bytes, most: int) -> bytes:
     return b"".join(parts)
 
 
-def decoded(body: bytes, form: str) -> Iterator[OtlpSpan]:
+def decoded(body: bytes, form: str) -> Iterator[PlainSpan]:
     """Give the spans of an ``ExportTraceServiceRequest`` in one of `FORMS`, made one by one as they are asked for.
 
     Raises:

@@ -51,7 +51,7 @@ class Lane:
         settings: Where to, and the batch.
         ledger: The accounts of all lanes.
         proofs: What the table has taken from any of them.
-        on_operation: Told how many seconds a batch was in hand until it was committed.
+        on_operation: As of `Delivery`.
         pause: Waits, and not after `end`.
     """
 
@@ -60,7 +60,7 @@ class Lane:
         settings: Settings,
         ledger: Ledger,
         proofs: Proofs,
-        on_operation: Callable[[float], None],
+        on_operation: Callable[[float, str | None], None],
         *,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:

@@ -6,8 +6,8 @@ message holds, `observability_events.rows` reads it as it reads any other SDK's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 try:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -18,43 +18,13 @@ except ModuleNotFoundError as missing:
         f"observability_events.sink needs {missing.name}: pip install 'otel-auto-assign[sink]'", name=missing.name
     ) from None
 
+from observability_events.plain_span import Context, PlainSpan, Resource, Status
+
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
 
 
-class OtlpStatus(NamedTuple):
-    """A span's status; ``status_code`` is OTLP's number: 0 unset, 1 ok, 2 error."""
-
-    status_code: int
-    description: str
-
-
-class OtlpContext(NamedTuple):
-    """A span's ids, as integers."""
-
-    trace_id: int
-    span_id: int
-
-
-class OtlpResource(NamedTuple):
-    """What a process says of itself."""
-
-    attributes: Mapping[str, Any]
-
-
-class OtlpSpan(NamedTuple):
-    """An ended span that came by wire: an `observability_events.facts.EndedSpan`."""
-
-    name: str
-    context: OtlpContext
-    attributes: Mapping[str, Any]
-    start_time: int | None
-    end_time: int | None
-    status: OtlpStatus
-    resource: OtlpResource
-
-
-def spans_of(request: bytes) -> Iterator[OtlpSpan]:
+def spans_of(request: bytes) -> Iterator[PlainSpan]:
     """Give the spans of a serialized ``ExportTraceServiceRequest``, ours and foreign ones, in their order.
 
     Raises:
@@ -66,27 +36,27 @@ def spans_of(request: bytes) -> Iterator[OtlpSpan]:
     return spans_in(ExportTraceServiceRequest.FromString(request).resource_spans)
 
 
-def spans_in(resource_spans: Iterable[ResourceSpans]) -> Iterator[OtlpSpan]:
+def spans_in(resource_spans: Iterable[ResourceSpans]) -> Iterator[PlainSpan]:
     """Give the spans of messages that are parsed already; those of one message share one resource object.
 
     A span whose ids are not of 16 and 8 bytes is invalid by the specification: it has no identity, and is left out.
     """
     for of_resource in resource_spans:
-        resource = OtlpResource(_attributes(of_resource.resource.attributes))
+        resource = Resource(_attributes(of_resource.resource.attributes))
         for of_scope in of_resource.scope_spans:
             for span in of_scope.spans:
                 if len(span.trace_id) == TRACE_ID_BYTES and len(span.span_id) == SPAN_ID_BYTES:
                     yield _span(span, resource)
 
 
-def _span(span: Span, resource: OtlpResource) -> OtlpSpan:
-    return OtlpSpan(
+def _span(span: Span, resource: Resource) -> PlainSpan:
+    return PlainSpan(
         span.name,
-        OtlpContext(int.from_bytes(span.trace_id, "big"), int.from_bytes(span.span_id, "big")),
+        Context(int.from_bytes(span.trace_id, "big"), int.from_bytes(span.span_id, "big")),
         _attributes(span.attributes),
         span.start_time_unix_nano or None,
         span.end_time_unix_nano or None,
-        OtlpStatus(span.status.code, span.status.message),
+        Status(span.status.code, span.status.message),
         resource,
     )
 

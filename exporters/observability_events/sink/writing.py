@@ -24,8 +24,9 @@ from observability_events import folder
 from observability_events.accounts import Ledger
 from observability_events.complaints import Complaint
 from observability_events.groups import Proofs
+from observability_events.instruments import Reading
 from observability_events.sink.lane import Lane, NotWrittenError
-from observability_events.telemetry import Reading, Telemetry
+from observability_events.telemetry import Telemetry
 from otel_auto_assign import _guard, semconv
 from otel_auto_assign._guard import SafeLog
 

@@ -59,7 +59,8 @@ JOBS: Final = (
     Check("many_summaries", "jobs", "have more than one summary",
           "find what else writes summaries: rows of ours have ids that cannot be there twice", tolerable=0),
     Check("twins", "jobs", "have an abandoned pair beside their own rows, which came after `reconcile` had run",
-          "delete the rows with result = 'abandoned' of these jobs; give `reconcile --older-than` more time", WARNING),
+          "delete their summary with result = 'abandoned' and, of two started rows, the later one; give "
+          "`reconcile --older-than` more time", WARNING),
     Check("no_start", "jobs", "have no started row",
           "rows are missing from their beginning: look at the spool and the dead letters, then `reconcile`"),
     Check("attempts", "jobs", "say another number in attemptsUsed than they have attempt rows",
@@ -98,8 +99,9 @@ ROWS: Final = (
           "pass the restaurant's id to traced_job, or say it by current_job().booking(restaurant_id=…)", WARNING),
     Check("no_booking", "rows", "name no booking: it was deleted, or never said",
           "pass the booking's id to the traced function; what was deleted counts in no figure by booking", WARNING),
-    Check("no_job_id", "rows of the job flow", "have no job_id: jobs cannot be told from each other",
-          "older telemetry wrote none: start the window after the writer was renewed"),
+    Check("no_job_id", "rows of the job flow", "have no job_id: jobs cannot be told from each other for sure",
+          "older telemetry wrote none: figures tell its jobs by booking and start, and these checks leave them out; "
+          "start the window after the writer was renewed"),
     Check("no_attempt_id", "rows of the inline flow", "have no attemptId: runs cannot be told from each other",
           "older telemetry wrote none: start the window after the writer was renewed"),
     Check("strange_source", "rows", "have our event types under another source",

@@ -12,6 +12,7 @@ from otel_auto_assign.analysis import comparison_text
 from otel_auto_assign.analysis.comparison import Comparison
 from otel_auto_assign.analysis.judging import Finding, Judgement
 from otel_auto_assign.analysis.page import charts
+from otel_auto_assign.analysis.page.course import course, course_section
 from otel_auto_assign.analysis.page.curves import MANY_ATTEMPTS
 from otel_auto_assign.analysis.page.distribution import Spread, distribution, legend
 from otel_auto_assign.analysis.page.document import document, fitted, pair, said, section
@@ -44,7 +45,11 @@ def comparison_page(found: Comparison, reasons: Reasons, remarks: Sequence[str] 
         reasons: Of the same time.
         remarks: What whoever compared has to say beforehand, each a sentence.
     """
-    drawn = [_durations(found), *shift_section(*found.cohorts.sides(MEASURE)), _attempts(found)] if _runs(found) else []
+    drawn = (
+        [_durations(found), *shift_section(*found.cohorts.sides(MEASURE)), _course(found), _attempts(found)]
+        if _runs(found)
+        else []
+    )
     sides = tuple((name, style, _side_word(name)) for name, style in _SIDES)
     return fitted(
         lambda rows: _page(found, remarks, [*drawn, *(reason_sections(reasons, sides, rows) if drawn else [])], rows)
@@ -174,6 +179,15 @@ def _durations(found: Comparison) -> Html:
         legend(*((style, _side_word(name)) for name, style, _ in sides)),
         pair(chart, numbers),
         notes([*_missing(sides, "planner call of a job"), *few]),
+    )
+
+
+def _course(found: Comparison) -> Html:
+    sides = _sides(found, MEASURE)
+    return course_section(
+        [(name, style, _side_word(name)) for name, style, _ in sides],
+        course({name: sample for name, _, sample in sides}),
+        found.exposed_since,
     )
 
 

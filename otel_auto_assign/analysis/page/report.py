@@ -29,6 +29,8 @@ SPLIT: Final = "reason"
 MOST_BARS: Final = 10
 """Reasons that are drawn, the most frequent first; the table has more of them."""
 MOST_WARNINGS: Final = 4
+REST: Final = "--csv"
+"""The option of `report` that has every figure."""
 NEEDED: Final[Mapping[str, int]] = {name: needed(at) for name, at in QUANTILES.items()}
 """Rows with which a quantile has an upper limit."""
 SMALL: Final = (
@@ -63,7 +65,7 @@ def _page(report: Report, curves: Curves, by: Sequence[str], rows: int) -> str:
     if not report.own_rows:
         return document(TITLE, report_text.title(report), lead, joined(*(said(one) for one in remarks[1:])))
     shown = replace(report, figures=[one for one in report.figures if _split(one) in {"", *by}])
-    tables = [grid_table(grid, most=rows, doubt=doubtful) for grid in report_text.grids(shown)]
+    tables = [grid_table(grid, most=rows, doubt=doubtful, rest=REST) for grid in report_text.grids(shown)]
     return document(
         TITLE,
         report_text.title(report),
@@ -172,7 +174,7 @@ def _reasons(report: Report, most: int) -> Html:
     chart = _bars("reasons", "The share of attempts by what they came to", rows, {semconv.CODE_SUCCESS: "good"})
     numbers = table(
         f"Attempts by reason, of {counted}", ("reason", "share"), [(name, text) for name, _, text in rows],
-        numbers=1, most=most,
+        numbers=1, most=most, rest=REST,
     )  # fmt: skip
     return section(
         title,
@@ -199,7 +201,7 @@ def _cache_hits(report: Report, most: int) -> Html:
         "Planner calls by reason, and how many of them the cache answered",
         ("reason", "from the cache", "calls"),
         [(one.split.partition("=")[2], report_text.value_text(one), f"{one.sample_size:,}") for one in found],
-        numbers=2, most=most,
+        numbers=2, most=most, rest=REST,
     )  # fmt: skip
     whole = _whole(report)["planner_cache_hit_pct", ALL]
     return section(

@@ -26,6 +26,7 @@ def table(
     numbers: int,
     most: int = 1000,
     doubt: Doubt = lambda *_: False,
+    rest: str = "--json",
 ) -> Html:
     """Make a table that scrolls by itself where the page is narrow.
 
@@ -36,6 +37,7 @@ def table(
         numbers: So many of the last columns are numbers.
         most: So many rows are shown, and of the others is said how many there are.
         doubt: Which values are marked with `WEAK`.
+        rest: The option of the command that has what is not shown.
     """
     names = len(header) - numbers
 
@@ -53,9 +55,8 @@ def table(
             cells.append(element("td", shown, class_=style(place)))
         body.append(element("tr", *cells))
     hidden = len(rows) - most
-    foot = element(
-        "tfoot", element("tr", element("td", f"and {hidden:,} more, which are not shown here", colspan=len(header)))
-    )
+    told = prose(f"and {hidden:,} more, which are not shown here: `{rest}` has them")
+    foot = element("tfoot", element("tr", element("td", told, colspan=len(header))))
     made = element(
         "table",
         element("caption", caption),
@@ -67,9 +68,9 @@ def table(
     return element("div", made, class_="scroll", tabindex=0, role="region", aria_label=short(caption, LONGEST_CELL))
 
 
-def grid_table(grid: Grid, *, most: int, doubt: Doubt = lambda *_: False) -> Html:
+def grid_table(grid: Grid, *, most: int, doubt: Doubt = lambda *_: False, rest: str = "--json") -> Html:
     """Make a table of what the terminal shows as one."""
-    return table(grid.title, grid.header, grid.rows, numbers=grid.numbers, most=most, doubt=doubt)
+    return table(grid.title, grid.header, grid.rows, numbers=grid.numbers, most=most, doubt=doubt, rest=rest)
 
 
 def notes(sentences: Sequence[str], longest: int = 600) -> Html:

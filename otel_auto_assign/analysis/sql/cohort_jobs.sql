@@ -6,17 +6,18 @@
 -- told_ms   its last row's time, for telling the dead from the running
 -- attempts  auto_assign.attempt rows, as §7 counts them
 -- policy, cache, flag_source   the flags on its started row; mixed: other rows say otherwise
+-- nameless  of the row whose run is empty: jobs that started in the window and say no job_id; of others 0
 -- A job that `reconcile` gave up (abandoned) never ended: its duration is null, too.
 WITH found AS (
     SELECT
-        context ->> 'job_id' AS run, created_at, event_type, {booking} AS booking, {restaurant} AS restaurant,
+        coalesce(context ->> 'job_id', '') AS run, created_at, event_type, {booking} AS booking, {restaurant} AS restaurant,
         CASE event_type WHEN 'auto_assign.summary' THEN context ->> 'result' END AS result,
         CASE event_type WHEN 'auto_assign.summary' THEN {total_ms} END AS total_ms,
         context -> 'flags' AS flags
     FROM {table} AS event
     WHERE
         source = 'auto_assign' AND event_type = ANY (%(events)s) AND event_type <> 'auto_assign.quote'
-        AND context ->> 'job_id' <> '' AND {rows}
+        AND {rows}
     OFFSET 0  -- a fence: what is asked of the context is asked once
 ),
 job AS (
@@ -32,7 +33,8 @@ job AS (
         max(total_ms) FILTER (WHERE result <> 'abandoned' AND total_ms >= 0) AS total_ms,
         count(*) FILTER (WHERE event_type = 'auto_assign.attempt') AS attempts,
         (array_agg(flags) FILTER (WHERE event_type = 'auto_assign.started'))[1] AS flags,
-        min(flags::text) IS DISTINCT FROM max(flags::text) AS mixed
+        min(flags::text) IS DISTINCT FROM max(flags::text) AS mixed,
+        count(*) FILTER (WHERE run = '' AND event_type = 'auto_assign.started' AND created_at < %(last)s) AS nameless
     FROM found
     GROUP BY run
 )
@@ -51,6 +53,6 @@ SELECT
     CASE flags -> 'retry_policy_v2' WHEN 'true' THEN true WHEN 'false' THEN false END AS policy,
     CASE flags -> 'planner_cache' WHEN 'true' THEN true WHEN 'false' THEN false END AS cache,
     coalesce(flags ->> 'source' = 'default', false) AS by_default,
-    mixed
+    mixed, nameless
 FROM job
-WHERE began >= %(first)s AND began < %(last)s
+WHERE nameless > 0 OR (run <> '' AND began >= %(first)s AND began < %(last)s)

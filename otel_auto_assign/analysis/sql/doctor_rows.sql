@@ -1,6 +1,8 @@
 -- Which rows of the window lack what conclusions are drawn by, or have odd times?
 --
--- A row for each check: how many rows could be judged, how many are not as they should be, and the ids of some.
+-- A row for each check: how many rows could be judged, how many are not as they should be, and the ids of some. `checks`
+-- has for each row and check whether it is not as it should be, null where that cannot be judged: rows that are alike in all
+-- of them are counted together, so that millions of rows are grouped once and not once for each check.
 WITH found AS (
     SELECT
         id, created_at, source, event_type, context -> 'flags' AS flags, coalesce(context ->> 'flow', '') AS flow,
@@ -12,30 +14,45 @@ WITH found AS (
     OFFSET 0  -- a fence: what is asked of the context is asked once
 ),
 judged AS (
-    SELECT id, name, wrong
+    SELECT
+        id,
+        ARRAY[
+            told IS NOT TRUE,  -- no_flags
+            CASE WHEN told THEN flags ->> 'source' = 'default' END,  -- default_flags
+            environment = '',  -- no_environment
+            CASE WHEN event_type <> 'auto_assign.started' THEN restaurant IS NULL END,  -- no_restaurant: it may be learnt later
+            CASE WHEN flow <> 'direct' THEN booking IS NULL END,  -- no_booking
+            CASE WHEN source = 'auto_assign' AND flow <> 'direct' THEN run = '' END,  -- no_job_id
+            CASE WHEN source = 'bookings.inline_auto_assign' THEN run = '' END,  -- no_attempt_id
+            source NOT IN ('auto_assign', 'bookings.inline_auto_assign'),  -- strange_source
+            created_at > %(now)s + interval '1 minute',  -- future
+            CASE WHEN jsonb_typeof(duration) = 'number' THEN duration < '0' END  -- negative
+        ] AS checks
     FROM found
     CROSS JOIN LATERAL (
         SELECT
             flags -> 'retry_policy_v2' IN ('true', 'false') AND flags -> 'planner_cache' IN ('true', 'false') AS told
     ) AS said
-    CROSS JOIN LATERAL (
-        VALUES
-            ('no_flags', told IS NOT TRUE, true),
-            ('default_flags', flags ->> 'source' = 'default', told AND flags ->> 'source' IS NOT NULL),
-            ('no_environment', environment = '', true),
-            -- a job may learn its restaurant after its start
-            ('no_restaurant', restaurant IS NULL, event_type <> 'auto_assign.started'),
-            ('no_booking', booking IS NULL, flow <> 'direct'),
-            ('no_job_id', run = '', source = 'auto_assign' AND flow <> 'direct'),
-            ('no_attempt_id', run = '', source = 'bookings.inline_auto_assign'),
-            ('strange_source', source NOT IN ('auto_assign', 'bookings.inline_auto_assign'), true),
-            ('future', created_at > %(now)s + interval '1 minute', true),
-            ('negative', duration < '0', jsonb_typeof(duration) = 'number')
-    ) AS checked (name, wrong, known)
-    WHERE known
+    OFFSET 0
+),
+tally AS (
+    SELECT
+        checks, count(*) AS n,
+        min(id::text) FILTER (WHERE true = ANY (checks)) AS first,
+        max(id::text) FILTER (WHERE true = ANY (checks)) AS last
+    FROM judged
+    GROUP BY checks
 )
 SELECT
-    name AS check, count(*) AS examined, count(*) FILTER (WHERE wrong) AS violations,
-    array_remove(ARRAY[min(id::text) FILTER (WHERE wrong), max(id::text) FILTER (WHERE wrong)], NULL) AS examples
-FROM judged
+    name AS check, sum(n)::bigint AS examined, coalesce(sum(n) FILTER (WHERE wrong), 0)::bigint AS violations,
+    array_remove(ARRAY[min(first) FILTER (WHERE wrong), max(last) FILTER (WHERE wrong)], NULL) AS examples
+FROM tally
+CROSS JOIN LATERAL unnest(
+    ARRAY[
+        'no_flags', 'default_flags', 'no_environment', 'no_restaurant', 'no_booking', 'no_job_id', 'no_attempt_id',
+        'strange_source', 'future', 'negative'
+    ],
+    checks
+) AS checked (name, wrong)
+WHERE wrong IS NOT NULL
 GROUP BY name

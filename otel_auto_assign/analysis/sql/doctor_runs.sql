@@ -7,11 +7,12 @@ WITH found AS (
         context ->> 'attemptId' AS run, created_at, event_type, severity,
         coalesce(context ->> 'late' = 'true', false) AS late,
         coalesce(context ->> 'hasHold' = 'true', false) AS has_hold,
-        (context -> 'flags')::text AS flags
+        jsonb_hash_extended(context -> 'flags', 0) AS flags
     FROM {table} AS event
     WHERE
         source = 'bookings.inline_auto_assign' AND event_type = ANY (%(events)s) AND context ->> 'attemptId' <> ''
         AND {rows}
+    OFFSET 0  -- a fence: what is asked of the context is asked once
 ),
 run AS (
     SELECT
@@ -42,7 +43,13 @@ judged AS (
     WHERE known
 )
 SELECT
-    name AS check, count(*) AS examined, count(*) FILTER (WHERE wrong) AS violations,
-    coalesce((array_agg(run ORDER BY run) FILTER (WHERE wrong))[:20], '{{}}') AS examples
-FROM judged
-GROUP BY name
+    name AS check, examined, violations,
+    ARRAY(SELECT one FROM unnest(wrong_ones) AS one ORDER BY one LIMIT 20) AS examples
+FROM (
+    -- not sorted here, where the right ones would be sorted, too
+    SELECT
+        name, count(*) AS examined, count(*) FILTER (WHERE wrong) AS violations,
+        array_agg(run) FILTER (WHERE wrong) AS wrong_ones
+    FROM judged
+    GROUP BY name
+) AS counted

@@ -24,36 +24,40 @@ WITH found AS (
     WHERE event_type = ANY (%(events)s) AND {rows}
     OFFSET 0  -- a fence: what is asked of the context is asked once
 ),
-fault AS (
-    SELECT id, event_type, what
+judged AS (
+    SELECT
+        id, event_type,
+        ARRAY[
+            timed AND coalesce(duration, 'null') = 'null',
+            timed AND duration <> 'null' AND NOT {readable},
+            event_type = 'auto_assign.quote' AND apart NOT IN ('true', 'false'),
+            event_type LIKE 'inline%%' AND apart NOT IN ('true', 'false'),
+            event_type = 'auto_assign.attempt' AND said IS NULL,
+            event_type = 'auto_assign.summary' AND coalesce(said, '') <> ALL (%(results)s),
+            event_type = 'inline_auto_assign.quote_result' AND coalesce(said, '') NOT IN ('true', 'false')
+        ] AS faults
     FROM found
     CROSS JOIN LATERAL (
-        VALUES
-            (
-                event_type IN ('auto_assign.quote', 'inline_auto_assign.quote_result', 'auto_assign.succeeded')
-                AND coalesce(duration, 'null') = 'null',
-                'no duration'
-            ),
-            (
-                event_type IN ('auto_assign.quote', 'inline_auto_assign.quote_result', 'auto_assign.succeeded')
-                AND duration <> 'null' AND NOT {readable},
-                'a duration that is no number'
-            ),
-            (event_type = 'auto_assign.quote' AND apart NOT IN ('true', 'false'), 'cache_hit is no boolean'),
-            (event_type LIKE 'inline%%' AND apart NOT IN ('true', 'false'), 'late is no boolean'),
-            (event_type = 'auto_assign.attempt' AND said IS NULL, 'no reasonCode'),
-            (
-                event_type = 'auto_assign.summary' AND coalesce(said, '') <> ALL (%(results)s),
-                'a result that no job has'
-            ),
-            (
-                event_type = 'inline_auto_assign.quote_result' AND coalesce(said, '') NOT IN ('true', 'false'),
-                'hasHold is no boolean'
-            )
-    ) AS checked (wrong, what)
-    WHERE wrong
+        SELECT event_type IN ('auto_assign.quote', 'inline_auto_assign.quote_result', 'auto_assign.succeeded') AS timed
+    ) AS is_a
+    OFFSET 0  -- and what is wrong with them is found once
+),
+tally AS (
+    -- rows that are alike are counted together: each fault of each row by itself would be seven times as many
+    SELECT event_type, faults, count(*) AS n, min(id::text) AS example
+    FROM judged
+    WHERE true = ANY (faults)
+    GROUP BY event_type, faults
 )
-SELECT event_type, what, count(*) AS rows, min(id::text) AS example
-FROM fault
+SELECT event_type, what, sum(n)::bigint AS rows, min(example) AS example
+FROM tally
+CROSS JOIN LATERAL unnest(
+    ARRAY[
+        'no duration', 'a duration that is no number', 'cache_hit is no boolean', 'late is no boolean', 'no reasonCode',
+        'a result that no job has', 'hasHold is no boolean'
+    ],
+    faults
+) AS checked (what, wrong)
+WHERE wrong
 GROUP BY event_type, what
 ORDER BY event_type, what

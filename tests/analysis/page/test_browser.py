@@ -31,7 +31,7 @@ EVIL = "<script>document.title='owned'</script><img src=http://127.0.0.1:9/x one
 FETCHING = "<script src=evil.js></script><style>h1{visibility:hidden}</style><link rel=stylesheet href=evil.css>"
 PAGES = {
     "report of nothing": 0, "report of three calls": 4, "report of much": 5, "report of hostile rows": 4,
-    "comparison of nothing": 0, "comparison of four bookings": 4, "comparison of much": 5,
+    "comparison of nothing": 0, "comparison of four bookings": 4, "comparison of much": 6,
 }  # fmt: skip
 """With how many charts each has."""
 MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8")

@@ -51,7 +51,7 @@ def test_the_page_says_what_the_terminal_says(conn: Connection) -> None:
     assert [item[0] for item in items] == [f"{row[0]}: {row[2]}" for row in rows]
     assert [item[2].lower() for item in items] == [f"{row[-1]}.".lower() for row in rows]
     assert "Goals: 4 met, 2 missed, 1 undecided, 1 only shown. Guardrails: 6 held." in page.text
-    assert all(chart(page, name) for name in ("durations", "shift", "attempts", "reasons", "cache"))
+    assert all(chart(page, name) for name in ("durations", "shift", "course", "attempts", "reasons", "cache"))
     assert "No gate." in page.text
 
 

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from otel_auto_assign.cli import app
+from tests.analysis.flows import stripped
 from tests.analysis.pilot import Pilot
 from tests.analysis.rows import insert
 from tests.commands.gate.support import HARMFUL, PLAN, run, told, write_down
@@ -68,6 +69,33 @@ def test_the_plan_says_how_long_it_takes(conn: Connection, dsn: str, folder: Pat
     assert first["chance_at_look"] > 0.8
     assert done.exit_code == 0
     assert not (folder / "gate.ndjson").exists()
+
+
+def test_a_look_says_how_much_longer(conn: Connection, dsn: str, folder: Path) -> None:
+    """Of twenty jobs a day ten are with the flags on, so that a thousand take a hundred days."""
+    goal = '[[stage.goal]]\nname = "enough"\nmeasure = "job_ms"\nstatistic = "rows"\nat_least = 1000\n'
+    (folder / "plan.toml").write_text(PLAN + goal)
+    insert(conn, Pilot(days=14).rows())
+    found = told(dsn, folder, "--as-of", "2026-09-15")
+    (enough,) = [one for one in found["outlook"] if one["name"] == "enough"]
+    assert (enough["days"], enough["in_words"]) == (
+        100,
+        "enough: not decidable at this volume within 56 days; 2 times the restaurants",
+    )
+
+
+def test_the_plan_is_reckoned_from_rows_of_the_years_before(conn: Connection, dsn: str, folder: Path) -> None:
+    """Which name no job, no flags and no environment: it says by what it takes them."""
+    before = stripped(Pilot(switch=lambda *_: False).rows(), "job_id", "flags", "environment", "flow", "planner_calls")
+    insert(conn, before)
+    done = run(dsn, folder, "--plan", "--from", "2026-09-01", "--to", "2026-09-29")
+    assert "From 560 bookings in 28 days: " in done.stdout
+    assert (
+        "1120 runs do not say their flags; for planning they are taken for off, and rows that name no environment "
+        "for production's."
+    ) in done.stdout
+    assert "planner p50" in done.stdout
+    assert done.exit_code == 0
 
 
 def test_a_plan_without_a_baseline_cannot_tell(dsn: str, folder: Path) -> None:
