@@ -10,7 +10,7 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -102,6 +102,14 @@ class AutoAssignInstrumentor(BaseInstrumentor):  # type: ignore[misc] # the pack
             watch.end()
 
 
+def _when_imported(name: str, hook: Callable[[ModuleType], None]) -> None:
+    """Have ``hook`` called with the module of that name: now if it is imported already, else when it is."""
+    try:
+        wrapt.register_post_import_hook(hook, name)
+    except KeyError:  # wrapt 1, of a module that was imported once and is no longer there
+        _log.info("%s was taken out of sys.modules: with this version of wrapt it is not seen again", name)
+
+
 class _Watch:
     """The targets, and what was set for them; ended once, inert from then on."""
 
@@ -118,10 +126,10 @@ class _Watch:
         modules = {module: None for report in self.reports for module in report.target.modules}
         modules.pop(_SCRIPT, None)  # it is there already and still empty: told at the exit
         for module in modules:
-            wrapt.register_post_import_hook(functools.partial(self._imported, module), module)
+            _when_imported(module, functools.partial(self._imported, module))
         atexit.register(self._tell_waiting)
         if self.reports:
-            wrapt.register_post_import_hook(self._rq_imported, RQS_WORKERS)
+            _when_imported(RQS_WORKERS, self._rq_imported)
             before_leaving(self._providers.flush)
 
     def end(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 import types
@@ -52,6 +53,8 @@ def rq(monkeypatch: pytest.MonkeyPatch) -> Any:
     module: Any = types.ModuleType(RQS_WORKERS)
     module.BaseWorker, module.Worker, module.Horse = BaseWorker, Worker, Horse
     monkeypatch.setitem(sys.modules, RQS_WORKERS, module)
+    of_other_tests = importlib.import_module("wrapt.importer")._post_import_hooks  # wrapt 1 would not see the module
+    monkeypatch.delitem(of_other_tests, RQS_WORKERS, raising=False)
     return module
 
 
@@ -97,6 +100,16 @@ def test_another_rq_costs_nothing(host: Host, instrument: Instrument, rq: Any) -
     del rq.BaseWorker.perform_job
     with _guard.strict(False):
         (report,) = instrument(target(host))
+    host.load("planner")
+    assert report.state == "traced"
+
+
+def test_a_module_that_is_no_longer_there_costs_nothing(host: Host, instrument: Instrument, rq: Any) -> None:
+    """Whoever takes RQ out of ``sys.modules`` has the targets traced all the same."""
+    instrument(target(host))
+    AutoAssignInstrumentor().uninstrument()
+    del sys.modules[RQS_WORKERS]
+    (report,) = instrument(target(host))
     host.load("planner")
     assert report.state == "traced"
 
