@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 
+from observability_events import AlwaysSampleAutoAssign
 from otel_auto_assign import Settings, configure, traced_job, traced_quote
 
 SERVICE = "bookings"
@@ -24,10 +27,21 @@ def assign(booking_id: str) -> bool:
     return bool(quote(booking_id)["hold"])
 
 
-def send_a_job(address: str) -> None:
-    """Run it, and send its three spans there."""
-    provider = TracerProvider(resource=Resource({"service.name": SERVICE}), shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"http://{address}")))
+def send_jobs(address: str, jobs: int = 1) -> None:
+    """Run so many, and send the three spans of each there; all of them were acknowledged when it returns."""
+    sent: list[SpanExportResult] = []
+
+    class Exporter(OTLPSpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            sent.append(super().export(spans))
+            return sent[-1]
+
+    provider = TracerProvider(
+        sampler=AlwaysSampleAutoAssign(), resource=Resource({"service.name": SERVICE}), shutdown_on_exit=False
+    )
+    provider.add_span_processor(SimpleSpanProcessor(Exporter(f"http://{address}")))
     configure(settings=Settings(), tracer_provider=provider)
-    assign("b-1")
+    for _ in range(jobs):
+        assign("b-1")
     provider.shutdown()
+    assert sent == [SpanExportResult.SUCCESS] * 3 * jobs

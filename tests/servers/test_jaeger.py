@@ -7,7 +7,7 @@ from pathlib import Path
 from otel_auto_assign import semconv
 from tests.exporters.support import until
 from tests.servers.running import collector, free_address, jaeger
-from tests.servers.sending import SERVICE, send_a_job
+from tests.servers.sending import SERVICE, send_jobs
 
 AGENT = Path(__file__).parents[2] / "collector" / "configs" / "agent.yaml"
 BY_REASON = {"service": SERVICE, "tags": '{"auto_assign.reason_code":"hard.no_suitable_tables"}'}
@@ -27,7 +27,7 @@ def test_an_agent_hands_a_jobs_trace_on(tmp_path: Path) -> None:
             "OTLP_HTTP": free_address(),
         }
         with collector(AGENT, tmp_path, environ, takes=takes):
-            send_a_job(takes)
+            send_jobs(takes)
             until(lambda: bool(kept.traces(**BY_REASON)))
             (trace,) = kept.traces(**BY_REASON)
     spans = {span["operationName"]: span for span in trace["spans"]}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.exporters.support import until
 from tests.servers.running import collector, free_address, jaeger, kafka
-from tests.servers.sending import SERVICE, send_a_job
+from tests.servers.sending import SERVICE, send_jobs
 
 THROUGH_KAFKA = """
 receivers:
@@ -33,5 +33,5 @@ def test_spans_pass_through_kafka(tmp_path: Path) -> None:
         config = tmp_path / "through.yaml"
         config.write_text(THROUGH_KAFKA.format(takes=takes, broker=broker, kept=kept.otlp), encoding="utf-8")
         with collector(config, tmp_path, {}, takes=takes):
-            send_a_job(takes)
+            send_jobs(takes)
             until(lambda: [len(trace["spans"]) for trace in kept.traces(service=SERVICE)] == [3], seconds=30)
