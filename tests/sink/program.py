@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-COMMAND = [sys.executable, "-W", "error", "-m", "otel_auto_assign.cli", "sink", "otlp"]
+COMMAND = [sys.executable, "-X", "faulthandler", "-W", "error", "-m", "otel_auto_assign.cli", "sink", "otlp"]
 TOKEN = "OTEL_AUTO_ASSIGN_SINK_TOKEN"
 DSN = "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN"
 
@@ -83,9 +83,14 @@ class Sink:
         return match
 
     def ends(self, seconds: float = 20.0) -> int:
-        """Wait for its end; give the exit code."""
-        code = self.process.wait(seconds)
+        """Wait for its end; give the exit code. One that does not end says where each of its threads is."""
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            code = self.process.wait(5)
         self._reader.join(5)
+        assert code != -signal.SIGABRT, "\n".join(line["body"] for line in self.lines)
         return code
 
     def stop(self) -> None:

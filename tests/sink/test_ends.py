@@ -99,6 +99,31 @@ def test_what_cannot_be_finished_stays_with_its_sender(conn: Connection, dsn: st
         sink.says("ended: 0 rows committed, 0 of them were there before, 0 dead letters, 2 left with their senders")
 
 
+ENDS_AND_COLLECTS = """
+import gc, sys, threading
+from otel_auto_assign.cli import main
+try:
+    main()
+except SystemExit:
+    gc.collect()
+    print(*(thread.name for thread in threading.enumerate() if "_poll_wrapper" in thread.name), file=sys.stderr)
+    raise
+"""
+
+
+def test_the_poller_of_grpc_is_not_waited_for() -> None:
+    """Its process may stop it when the interpreter can run threads no more: then it would never end."""
+    timeout = {"OTEL_EXPORTER_OBSERVABILITY_EVENTS_SHUTDOWN_TIMEOUT": "0.3"}
+    start = [sys.executable, "-c", ENDS_AND_COLLECTS, "sink", "otlp"]
+    with Sink("host=/nowhere dbname=x", start=start, **timeout) as sink:
+        aborted = Meanwhile(refusal, sink.export, message([span()]))
+        sink.says("wait: connection is bad")
+        sink.process.send_signal(signal.SIGTERM)
+        assert aborted.result() == (grpc.StatusCode.UNAVAILABLE, 1.0)
+        sink.says("_poll_wrapper")
+        assert sink.ends() == 0
+
+
 def posted(sink: Sink) -> tuple[int, str | None]:
     """Post a span; give the status, and what is said of the connection."""
     answer, _ = sink.post(message([span()]))

@@ -55,6 +55,10 @@ class GrpcDoor(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc ships no ty
         Raises:
             OSError: if the address cannot be had.
         """
+        # A use of gRPC's poller that never ends: with its last use it is stopped and waited for. If a call was aborted,
+        # that comes with the interpreter's last garbage, and an older grpcio (1.66 was seen) can wait for ever there.
+        # https://github.com/grpc/grpc/issues/22365
+        aio.init_grpc_aio()
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             if self._tls is None:
