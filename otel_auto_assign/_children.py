@@ -34,10 +34,12 @@ from otel_auto_assign.outcomes import Outcome, outcome_of
 
 def run_around(place: Place, spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
     """Find the run around a call; where there is none, one that has no span and never ends carries flags and clock."""
-    if place.run is not None:
-        return place.run
+    return place.run if place.run is not None else _run_of_its_own(spec, args, kwargs, measured=runtime.metrics.on)
+
+
+def _run_of_its_own(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any], *, measured: bool) -> Run:
     common = common_attributes(semconv.FLOW_DIRECT, spec.read(args, kwargs))
-    return Run(INVALID_SPAN, Clock(), common, measured=runtime.metrics.on)
+    return Run(INVALID_SPAN, Clock(), common, measured=measured)
 
 
 def start_attributes(run: Run, spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attributes:
@@ -107,13 +109,14 @@ class _AskingScope(Scope):
     role: ClassVar[str]
 
     def __init__(
-        self, spec: Spec, run: Run, span: Span, context: Context, place: Place, start_ns: int, *, nested: bool
-    ) -> None:
+        self, spec: Spec, run: Run, span: Span, context: Context, place: Place, start_ns: int, asking: Asking | None,
+        *, nested: bool,
+    ) -> None:  # fmt: skip
         self.spec = spec  # not by super(): this is made for every planner call of the host
         self.run = run
         self.span = span
         self._attempt = place.attempt
-        self._asking = None if nested else place.asking
+        self._asking = asking
         self._start_ns = start_ns
         self._nested = nested
         self._counted = False
@@ -124,6 +127,8 @@ class _AskingScope(Scope):
     def _finish(self, value: Any, exception: BaseException | None, error: Error | None = None) -> None:
         run, span = self.run, self.span
         end_ns = run.clock.now()
+        if self._asking is not None:
+            self._asking.now = False
         outcome = UNREAD
         if exception is not None:
             error = error_of(exception)
@@ -206,11 +211,6 @@ class QuoteScope(_AskingScope):
     __slots__ = ()
     role = QUOTE
 
-    def _finish(self, value: Any, exception: BaseException | None, error: Error | None = None) -> None:
-        if self._asking is not None:
-            self._asking.now = False
-        super()._finish(value, exception, error)
-
     def _put_details(self, attributes: Attributes, outcome: Outcome) -> None:
         attributes[semconv.CACHE_HIT] = outcome.cache_hit
         if outcome.alternates is not None:
@@ -238,11 +238,12 @@ def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Qu
     if is_suppressed(context):
         return None
     place = place_in(context)
-    if place.run is None and not runtime.metrics.on:
-        unseen = runtime.spans.unseen(semconv.SPAN_QUOTE, context)
-        if unseen is not None:
+    run = place.run
+    if run is None:
+        measured = runtime.metrics.on
+        if not measured and (unseen := runtime.spans.unseen(semconv.SPAN_QUOTE, context)) is not None:
             return UnseenScope(context, unseen, Place(None, None, Asking(), around(place)))
-    run = run_around(place, spec, args, kwargs)
+        run = _run_of_its_own(spec, args, kwargs, measured=measured)
     attributes = start_attributes(run, spec, args, kwargs)
     attempt, parent, nested = place.attempt, context, place.in_quote
     job = run if isinstance(run, JobRun) and run.recording and not nested else None
@@ -259,10 +260,11 @@ def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Qu
         if job is not None and attempt is not None:
             end_spans(job.not_asked(attempt))
         raise
-    inside = Place(run, attempt, place.asking if nested else Asking(), around(place))
+    asking = None if nested else Asking()
+    inside = Place(run, attempt, asking or place.asking, around(place))
     if not span.is_recording() and not run.recording:
         return _unseen(place, context, span, inside)
-    return QuoteScope(spec, run, span, context, inside, start_ns, nested=nested)
+    return QuoteScope(spec, run, span, context, inside, start_ns, asking, nested=nested)
 
 
 def _ask(job: JobRun, inside: Attempt | None, context: Context) -> Attempt | None:
@@ -313,4 +315,4 @@ def begin_confirm(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     inside = Place(run, attempt, place.asking, place)
     if not span.is_recording() and not run.recording:
         return _unseen(place, context, span, inside)
-    return ConfirmScope(spec, run, span, context, inside, start_ns, nested=False)
+    return ConfirmScope(spec, run, span, context, inside, start_ns, None, nested=False)

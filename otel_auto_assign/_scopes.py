@@ -183,8 +183,10 @@ def common_attributes(flow: str, given: Given) -> Attributes:
     """Make what a run and all its children carry; flags are read here, once."""
     trigger = (given.trigger is not None and said(given.trigger)) or semconv.TRIGGER_UNKNOWN
     common: Attributes = {semconv.FLOW: flow, semconv.TRIGGER: trigger, **flags_in_force(runtime.flag_provider)}
-    put(common, semconv.BOOKING_ID, values.safe_id(given.booking_id))
-    put(common, semconv.RESTAURANT_ID, values.safe_id(given.restaurant_id))
+    if (booking_id := values.safe_id(given.booking_id)) is not None:
+        common[semconv.BOOKING_ID] = booking_id
+    if (restaurant_id := values.safe_id(given.restaurant_id)) is not None:
+        common[semconv.RESTAURANT_ID] = restaurant_id
     return common
 
 

@@ -56,9 +56,11 @@ NOWHERE: Final = Place(run=None, attempt=None, asking=None, outer=None)
 
 def around(place: Place) -> Place:
     """Give the innermost place that has not ended: a job that starts its successor is not kept alive by it for ever."""
-    while place.over and place.outer is not None:
+    while place.over:
+        if place.outer is None:
+            return NOWHERE
         place = place.outer
-    return NOWHERE if place.over else place
+    return place
 
 
 def is_suppressed(context: Context) -> bool:

@@ -45,14 +45,17 @@ FlagProvider = Callable[[], Flags]
 """Tells the flags of the call that is about to start; called on the caller's thread, so it should be quick."""
 
 
+_RETRY_POLICY_V2: Final = ENV_FLAG_RETRY_POLICY_V2.encode()
+_PLANNER_CACHE: Final = ENV_FLAG_PLANNER_CACHE.encode()
+_WINDOWS: Final = os.name == "nt"  # where the environment is held as text
+
+
 def _from_environment() -> Mapping[str, bool | str]:
-    return _parsed(_variable(ENV_FLAG_RETRY_POLICY_V2), _variable(ENV_FLAG_PLANNER_CACHE))
-
-
-def _variable(name: str) -> bytes | str | None:
-    """Look a variable up in what ``os.environ`` wraps: it raises and catches for one that is not set, as most are."""
+    # Looked up in what `os.environ` wraps: it raises and catches for a variable that is not set, as most are not.
     variables: dict[bytes, bytes] | None = getattr(os.environ, "_data", None)
-    return os.environ.get(name) if variables is None or os.name == "nt" else variables.get(name.encode())
+    if variables is None or _WINDOWS:
+        return _parsed(os.environ.get(ENV_FLAG_RETRY_POLICY_V2), os.environ.get(ENV_FLAG_PLANNER_CACHE))
+    return _parsed(variables.get(_RETRY_POLICY_V2), variables.get(_PLANNER_CACHE))
 
 
 @lru_cache(maxsize=64)
