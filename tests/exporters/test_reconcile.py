@@ -161,6 +161,23 @@ def test_a_window_sees_whole_jobs(dsn: str, conn: Connection, events_table: str)
     assert len(before.rows()) == 1
 
 
+@pytest.mark.parametrize(
+    ("within", "older_than", "start", "row"),
+    [
+        (24 * HOUR, 2 * HOUR, 44 * HOUR, 20 * HOUR),  # its start is a day before the window
+        (96 * HOUR, 72 * HOUR, 164 * HOUR, 84 * HOUR),  # as long before it as a job may be silent
+    ],
+)
+def test_a_window_looks_back_for_starts(
+    within: timedelta, older_than: timedelta, start: timedelta, row: timedelta, dsn: str, conn: Connection,
+    events_table: str,
+) -> None:  # fmt: skip
+    """By a day, or by the silence after which a job is dead: who began before it is not taken for one without start."""
+    job = Job(conn, start).put().put(semconv.EVENT_QUOTE, (start - row).total_seconds())
+    assert reconcile(settings(dsn), within=within, older_than=older_than) == Report(older_than=older_than)
+    assert job.rows() == []
+
+
 def test_a_window_uses_the_index_of_times(dsn: str, conn: Connection, events_table: str) -> None:
     """Neither looking for jobs nor reading their rows goes through the whole table."""
     conn.execute(

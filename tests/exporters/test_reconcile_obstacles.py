@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from observability_events.connection import connect
@@ -96,6 +97,28 @@ def test_a_booking_that_is_gone(dsn: str, schema: str, conn: Connection, *, sees
         "SELECT booking_id, context->>'booking_ref' FROM observability_events WHERE event_type = 'auto_assign.summary'"
     )
     assert set(found.fetchall()) == {(None, str(gone.booking_id)), (there.booking_id, None)}
+
+
+def test_a_reference_that_is_blamed_without_cause(dsn: str, conn: Connection, events_table: str) -> None:
+    """A trigger that blames a column which is empty already does not keep us at it: the job is refused, and told."""
+    conn.execute("""
+        CREATE FUNCTION blame() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            RAISE foreign_key_violation USING CONSTRAINT = 'observability_events_booking_id_fkey', MESSAGE = 'no such';
+        END $$
+    """)
+    job = Job(conn).put()
+    conn.execute("CREATE TRIGGER blames BEFORE INSERT ON observability_events FOR EACH ROW EXECUTE FUNCTION blame()")
+    report = reconcile(settings(dsn))
+    assert (report.abandoned, report.written, report.refused) == (1, 0, 1)
+    assert "no such" in report.refusal
+    assert job.rows() == []
+
+
+def test_a_server_that_answers_no_more(dsn: str, conn: Connection, events_table: str, monkeypatch: Any) -> None:
+    """Reading ends at its deadline, whatever the server does."""
+    monkeypatch.setattr("observability_events.reconcile.DEADLINE_SECONDS", 0.5)
+    with locked(dsn, "LOCK TABLE observability_events"), pytest.raises(psycopg.Error, match="did not answer in time"):
+        reconcile(settings(dsn, statement_timeout=3600.0))
 
 
 def test_references_of_the_jobs_rows_are_kept(dsn: str, conn: Connection, events_table: str) -> None:
