@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from inspect import getattr_static
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -116,7 +117,9 @@ class _Watch:
     def __init__(self, targets: Sequence[Target], providers: Providers) -> None:
         self.reports = [Report(target) for target in targets]
         self._providers = providers
-        self._modules: dict[str, ModuleType] = {}  # those of the targets whose import has ended
+        self._modules: dict[
+            str, Any
+        ] = {}  # those of the targets whose import has ended, or what they put in their place
         self._patches: list[Patch] = []
         self._lock = threading.RLock()  # an import of one module may import another in between
         self._ended = False
@@ -149,7 +152,7 @@ class _Watch:
     def _imported(self, name: str, module: ModuleType) -> None:
         """Trace the targets that are in ``module``; called within the host's import, so nothing is raised."""
         with self._lock:
-            self._modules[name] = module
+            self._modules[name] = sys.modules.get(name, module)
             for report in self.reports:
                 try:
                     if not self._ended and report.state is WAITING and name in report.target.modules:
@@ -176,7 +179,7 @@ class _Watch:
         missing: NotThereError | None = None
         for name in reversed(here):
             try:
-                made = patch(self._modules[name], report.target.within(name), report.target.decorate)
+                made = patch(self._modules[name], name, report.target.within(name), report.target.decorate)
             except NotThereError as error:
                 missing = missing or error
             except RefusedError as error:
@@ -211,8 +214,8 @@ class _Watch:
                 _log.warning("target %s was never traced: %s", report.target.call, _why_never(report.target))
 
 
-def _may_be_a_module(package: ModuleType, name: str) -> bool:
-    found = getattr(package, name, None)
+def _may_be_a_module(package: Any, name: str) -> bool:
+    found = getattr_static(package, name, None)  # a package's own __getattr__ might import it
     return isinstance(found, ModuleType) or (found is None and hasattr(package, "__path__"))
 
 
