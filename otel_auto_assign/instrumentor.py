@@ -30,7 +30,7 @@ from otel_auto_assign._runtime import configure, runtime
 from otel_auto_assign._wiring import wire
 from otel_auto_assign._workers import RQS_WORKERS, Providers, wrap_horses
 from otel_auto_assign.settings import Settings
-from otel_auto_assign.targets import PYPROJECT, Target, read_targets
+from otel_auto_assign.targets import PYPROJECT, Target, means_us, read_targets
 
 __all__ = ["AutoAssignInstrumentor", "Report"]
 
@@ -236,24 +236,18 @@ def _targets_of(config: object) -> list[Target]:
     """Read the file that is named, else the working directory's pyproject.toml; what is wrong is said in the log."""
     named = str(config or os.environ.get(ENV_CONFIG, "")).strip()
     path = Path(named or PYPROJECT)
-    if not named and not _has_section(path):
+    if not named and not means_us(path):
         return []
     try:
         targets, wrong = read_targets(path)
     except (OSError, ValueError) as error:
         text = f"{path} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-        _log.warning("nothing is traced without code (%s): %s", "config" if config else ENV_CONFIG, text)
+        by = f" ({'config' if config else ENV_CONFIG})" if named else ""
+        _log.warning("nothing is traced without code%s: %s", by, text)
         return []
     for sentence in wrong:
-        _log.warning("%s; it is not traced", sentence)
+        _log.warning("%s", sentence)
     return targets
-
-
-def _has_section(path: Path) -> bool:
-    try:
-        return "tool.otel_auto_assign" in path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
 
 
 def _wire_rows(provider: trace.TracerProvider | None) -> None:
