@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from inspect import getattr_static
-from types import CellType, FrameType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CellType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from otel_auto_assign import _wrapping
@@ -15,6 +17,8 @@ from otel_auto_assign._callables import TracedCallable
 ABSENT: Final = object()
 ROUTERS: Final = frozenset({"aiohttp", "bottle", "django", "falcon", "fastapi", "flask", "quart", "sanic", "starlette"})
 """Frameworks that take a function into a table of routes while its module runs."""
+
+_STANDARD_LIBRARY: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
 
 _DEPTH: Final = 3  # containers: a table of routes, in an object's attributes
 _MOST_HOLDERS: Final = 1000
@@ -51,14 +55,20 @@ class Patch(NamedTuple):
         return True
 
 
-def patch(module: ModuleType, names: tuple[str, ...], decorate: Callable[[Any], Any]) -> list[Patch]:
+def patch(module: Any, module_name: str, names: tuple[str, ...], decorate: Callable[[Any], Any]) -> list[Patch]:
     """Decorate what ``names`` lead to from ``module``, also where other modules have it under a name of their own.
+
+    Args:
+        module: what is imported by ``module_name``; a module may put any other object in its place.
+        module_name: its name.
+        names: attributes, one below the other.
+        decorate: traces what stands there.
 
     Raises:
         NotThereError: if there is nothing by that name.
         RefusedError: if it cannot be decorated, or calls would pass the decorated one by.
     """
-    owner, name, found = _found(module, names)
+    owner, name, found = _found(module, module_name, names)
     if is_early(found):
         raise RefusedError(
             "it is a shared task, and there is no Celery application yet that has it: import the module that makes the "
@@ -68,6 +78,15 @@ def patch(module: ModuleType, names: tuple[str, ...], decorate: Callable[[Any], 
         owner, name, found = found, "run", found.run
     if is_traced(found):
         raise RefusedError("it is traced already, by a decorator in the source or by another target")
+    if isinstance(owner, ModuleType) and _is_pythons_own(found):
+        raise RefusedError(
+            f"{found.__module__}.{found.__name__} is one of Python's own functions, which everybody calls: name the "
+            "function of the application that calls it"
+        )
+    if name.startswith("__") and not isinstance(owner, (ModuleType, type)):
+        raise RefusedError(f"Python looks for {name} in the class: name {name_of(owner)}.{name}")
+    if getattr(found, "__isabstractmethod__", False) is True:
+        raise RefusedError("it is abstract: name it in the class that does the work")
     if (router := router_of(found)) is not None:
         raise RefusedError(
             f"{router} took the function itself while its module ran, and would go on calling it untraced: "
@@ -80,21 +99,40 @@ def patch(module: ModuleType, names: tuple[str, ...], decorate: Callable[[Any], 
     return _set([(owner, name), *(_aliases(found, owner) if isinstance(owner, ModuleType) else ())], ours)
 
 
-def _found(module: ModuleType, names: tuple[str, ...]) -> tuple[Any, str, Any]:
+def _found(module: Any, module_name: str, names: tuple[str, ...]) -> tuple[Any, str, Any]:
     """Walk along ``names``; give the last owner, the last name, and what stands there, descriptors as they are."""
-    owner: Any = module
+    owner = module
     for depth, name in enumerate(names):
-        found = getattr_static(owner, name, ABSENT)
-        if found is ABSENT or not isinstance(owner, (ModuleType, type)):
-            found = _attribute(owner, name)  # a module's own __getattr__; bound to an object
+        is_last = depth == len(names) - 1
+        found = _standing(owner, name)
+        if found is ABSENT and not is_last and _is_module_to_come(owner, name):
+            raise NotThereError(f"{owner.__name__}.{name} is not imported")
+        if found is ABSENT:  # a module's own __getattr__, a method of a metaclass; bound to an object
+            found = _attribute(owner, name)
         if found is ABSENT:
-            raise NotThereError(f"{'.'.join((module.__name__, *names[:depth]))} has no attribute {name!r}")
-        if depth == len(names) - 1:
+            raise NotThereError(f"{'.'.join((module_name, *names[:depth]))} has no attribute {name!r}")
+        if is_last:
             return owner, name, found
         owner = _attribute(owner, name)
         if is_traced(owner):  # what is below is its own
-            raise RefusedError(f"{'.'.join((module.__name__, *names[: depth + 1]))} is traced already")
-    raise NotThereError(f"{module.__name__} is a module")
+            raise RefusedError(f"{'.'.join((module_name, *names[: depth + 1]))} is traced already")
+    raise NotThereError(f"{module_name} is a module")
+
+
+def _standing(owner: Any, name: str) -> Any:
+    """Give what a module or a class has under ``name``, unbound; what is not its own, a metaclass has or an object."""
+    places = type.mro(owner) if isinstance(owner, type) else [owner] if isinstance(owner, ModuleType) else []
+    return next((vars(place)[name] for place in places if name in vars(place)), ABSENT)
+
+
+def _is_module_to_come(package: Any, name: str) -> bool:
+    """Tell whether ``name`` is a module that ``package`` has not imported: asking for the attribute might do it."""
+    if not isinstance(package, ModuleType) or "__path__" not in vars(package):
+        return False
+    try:
+        return find_spec(f"{package.__name__}.{name}") is not None
+    except Exception:  # a finder of the host's
+        return False
 
 
 def _attribute(owner: Any, name: str) -> Any:
@@ -167,6 +205,15 @@ def is_traced(found: Any) -> bool:
     )
 
 
+def _is_pythons_own(function: Any) -> bool:
+    """Tell a function of the standard library, which the interpreter and we call by whatever name there is."""
+    if not isinstance(function, (FunctionType, BuiltinFunctionType)):
+        return False
+    name = function.__module__ or ""
+    file = getattr(sys.modules.get(name), "__file__", None)  # a module of the host's may have the name of one of those
+    return name.partition(".")[0] in sys.stdlib_module_names and (file is None or file.startswith(_STANDARD_LIBRARY))
+
+
 def router_of(function: Any) -> str | None:
     """Name the class of a router's object that holds ``function`` itself, if there is one."""
     if not callable(function) or ROUTERS.isdisjoint(sys.modules):
@@ -215,10 +262,11 @@ def _own(owner: Any, name: str) -> Any:
 
 def _aliases(found: Any, owner: ModuleType) -> list[tuple[ModuleType, str]]:
     """Find the names that other modules gave it by ``from x import f`` before now."""
+    others = {id(module): module for module in list(sys.modules.values()) if module is not owner}  # some have two names
     return [
         (module, name)
-        for module in list(sys.modules.values())
-        if isinstance(module, ModuleType) and module is not owner
+        for module in others.values()
+        if isinstance(module, ModuleType)
         for name, value in list(vars(module).items())
         if value is found
     ]

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from inspect import getattr_static
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -29,7 +30,7 @@ from otel_auto_assign._runtime import configure, runtime
 from otel_auto_assign._wiring import wire
 from otel_auto_assign._workers import RQS_WORKERS, Providers, wrap_horses
 from otel_auto_assign.settings import Settings
-from otel_auto_assign.targets import PYPROJECT, Target, read_targets
+from otel_auto_assign.targets import PYPROJECT, Target, means_us, read_targets
 
 __all__ = ["AutoAssignInstrumentor", "Report"]
 
@@ -116,7 +117,9 @@ class _Watch:
     def __init__(self, targets: Sequence[Target], providers: Providers) -> None:
         self.reports = [Report(target) for target in targets]
         self._providers = providers
-        self._modules: dict[str, ModuleType] = {}  # those of the targets whose import has ended
+        self._modules: dict[
+            str, Any
+        ] = {}  # those of the targets whose import has ended, or what they put in their place
         self._patches: list[Patch] = []
         self._lock = threading.RLock()  # an import of one module may import another in between
         self._ended = False
@@ -149,7 +152,7 @@ class _Watch:
     def _imported(self, name: str, module: ModuleType) -> None:
         """Trace the targets that are in ``module``; called within the host's import, so nothing is raised."""
         with self._lock:
-            self._modules[name] = module
+            self._modules[name] = sys.modules.get(name, module)
             for report in self.reports:
                 try:
                     if not self._ended and report.state is WAITING and name in report.target.modules:
@@ -176,7 +179,7 @@ class _Watch:
         missing: NotThereError | None = None
         for name in reversed(here):
             try:
-                made = patch(self._modules[name], report.target.within(name), report.target.decorate)
+                made = patch(self._modules[name], name, report.target.within(name), report.target.decorate)
             except NotThereError as error:
                 missing = missing or error
             except RefusedError as error:
@@ -211,8 +214,8 @@ class _Watch:
                 _log.warning("target %s was never traced: %s", report.target.call, _why_never(report.target))
 
 
-def _may_be_a_module(package: ModuleType, name: str) -> bool:
-    found = getattr(package, name, None)
+def _may_be_a_module(package: Any, name: str) -> bool:
+    found = getattr_static(package, name, None)  # a package's own __getattr__ might import it
     return isinstance(found, ModuleType) or (found is None and hasattr(package, "__path__"))
 
 
@@ -233,24 +236,18 @@ def _targets_of(config: object) -> list[Target]:
     """Read the file that is named, else the working directory's pyproject.toml; what is wrong is said in the log."""
     named = str(config or os.environ.get(ENV_CONFIG, "")).strip()
     path = Path(named or PYPROJECT)
-    if not named and not _has_section(path):
+    if not named and not means_us(path):
         return []
     try:
         targets, wrong = read_targets(path)
     except (OSError, ValueError) as error:
         text = f"{path} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-        _log.warning("nothing is traced without code (%s): %s", "config" if config else ENV_CONFIG, text)
+        by = f" ({'config' if config else ENV_CONFIG})" if named else ""
+        _log.warning("nothing is traced without code%s: %s", by, text)
         return []
     for sentence in wrong:
-        _log.warning("%s; it is not traced", sentence)
+        _log.warning("%s", sentence)
     return targets
-
-
-def _has_section(path: Path) -> bool:
-    try:
-        return "tool.otel_auto_assign" in path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
 
 
 def _wire_rows(provider: trace.TracerProvider | None) -> None:

@@ -159,6 +159,19 @@ def target_from(said: object) -> Target:
     return Target(call, str(role), known.decorator(**options))
 
 
+def means_us(path: Path) -> bool:
+    """Tell whether a pyproject.toml has a section of ours; where it is no TOML, whether it looks as if it had one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    try:
+        tools = tomllib.loads(text).get("tool")
+    except tomllib.TOMLDecodeError:
+        return f"tool.{TOOL}" in text
+    return isinstance(tools, dict) and TOOL in tools
+
+
 def read_targets(path: Path) -> tuple[list[Target], list[str]]:
     """Read the targets of ``path``; give them, and what is wrong with the others, one sentence each.
 
@@ -177,13 +190,16 @@ def read_targets(path: Path) -> tuple[list[Target], list[str]]:
     listed = page.get("targets")
     if not isinstance(listed, list):
         raise ConfigurationError(f"{path} has no [[{f'tool.{TOOL}.' if path.name == PYPROJECT else ''}targets]]")
-    targets, wrong = [], [f"{path}: unknown {name!r} beside targets" for name in page if name != "targets"]
+    targets, wrong = (
+        [],
+        [f"{path}: unknown {name!r} beside targets, which nobody reads" for name in page if name != "targets"],
+    )
     for number, said in enumerate(listed, 1):
         try:
             targets.append(target_from(said))
         except ValueError as error:
             named = f" ({said['call']})" if isinstance(said, Mapping) and isinstance(said.get("call"), str) else ""
-            wrong.append(f"{path}, target {number}{named}: {error}")
+            wrong.append(f"{path}: target {number}{named} is not traced: {error}")
     return targets, wrong
 
 

@@ -336,6 +336,119 @@ def test_looking_for_routes_takes_no_time_of_the_host(monkeypatch: pytest.Monkey
     assert looked == [1]
 
 
+@pytest.mark.parametrize(
+    "taken", ["from builtins import len as quote", "from math import sqrt as quote", "from json import dumps as quote"]
+)
+def test_functions_of_pythons_own_are_refused(host: Host, instrument: Instrument, taken: str) -> None:
+    """Everybody calls them by some name, and so do we: the names that others have for them stay untouched."""
+    import builtins
+    import json
+    import math
+
+    before = builtins.len, math.sqrt, json.dumps
+    host.write("planner", taken)
+    (report,) = instrument(quote_in(host, "quote") | {"arguments": {}})
+    host.load("planner")
+
+    assert (builtins.len, math.sqrt, json.dumps) == before
+    assert report.state == "refused"
+    assert "is one of Python's own functions" in report.detail
+
+
+def test_a_method_of_a_metaclass_is_bound_as_ever(host: Host, instrument: Instrument, recorder: Recorder) -> None:
+    """Named by the class, it is called with that class; so is a method of a module's own class with its module."""
+    host.write(
+        "planner",
+        """
+        import sys, types
+        class Meta(type):
+            def quote(cls, request): return {"assignment": cls.__name__}
+        class Planner(metaclass=Meta): ...
+        class Module(types.ModuleType):
+            def quote(self, request): return {"assignment": self.__name__}
+        sys.modules[__name__].__class__ = Module
+        """,
+    )
+    module = host.load("planner")
+    reports = instrument(quote_in(host), quote_in(host, "quote"))
+
+    assert [report.state for report in reports] == ["traced", "traced"]
+    assert module.Planner.quote(REQUEST) == {"assignment": "Planner"}
+    assert module.quote(REQUEST) == {"assignment": f"{host.name}.planner"}
+    assert len(recorder.all("quote")) == 2
+    AutoAssignInstrumentor().uninstrument()
+    assert "quote" not in vars(module.Planner)
+    assert "quote" not in vars(module)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("ask.__call__", "Python looks for __call__ in the class: name Ask.__call__"),
+        ("Planner.quote", "it is abstract: name it in the class that does the work"),
+    ],
+)
+def test_what_is_never_called_is_refused(host: Host, instrument: Instrument, name: str, why: str) -> None:
+    """An object's own special method and an abstract one could be set, and no call would ever reach them."""
+    host.write(
+        "planner",
+        """
+        from abc import ABC, abstractmethod
+        class Ask:
+            def __call__(self, request): ...
+        ask = Ask()
+        class Planner(ABC):
+            @abstractmethod
+            def quote(self, request): ...
+        """,
+    )
+    (report,) = instrument(quote_in(host, name))
+    host.load("planner")
+    assert (report.state, report.detail) == ("refused", why)
+
+
+@pytest.mark.parametrize("kind", ["types.ModuleType", "object"])
+def test_a_module_that_replaces_itself(host: Host, instrument: Instrument, recorder: Recorder, kind: str) -> None:
+    """Whoever imports it gets what it has put into ``sys.modules``, and that is what is traced."""
+    host.write(
+        "planner",
+        f"""
+        import sys, types
+        class Planner({kind}):
+            def quote(self, request): return {{"assignment": "h"}}
+        sys.modules[__name__] = Planner({"__name__" if kind != "object" else ""})
+        def quote(request): raise AssertionError("nobody can call it")
+        """,
+    )
+    (report, missing) = instrument(quote_in(host, "quote"), quote_in(host, "quite"))
+    host.load("planner").quote(REQUEST)
+
+    assert (report.state, missing.state) == ("traced", "refused")
+    assert missing.detail == f"{host.name}.planner has no attribute 'quite'"
+    assert len(recorder.all("quote")) == 1
+
+
+def test_a_module_that_its_package_imports_when_asked(host: Host, instrument: Instrument, recorder: Recorder) -> None:
+    """It is imported when the application asks for it, not by us, and traced then."""
+    host.write(
+        "__init__",
+        """
+        import importlib
+        def __getattr__(name):
+            if name == "planner": return importlib.import_module("HOST.planner")
+            raise AttributeError(name)
+        """,
+    )
+    sys.modules.pop(host.name, None)
+    (report,) = instrument(quote_in(host, "quote"))
+    package = __import__(host.name)
+    assert f"{host.name}.planner" not in sys.modules
+    assert report.state == "waiting"
+    package.planner.quote(REQUEST)
+    assert report.state == "traced"
+    assert len(recorder.all("quote")) == 1
+
+
 def test_of_a_task_its_run_is_traced(host: Host, instrument: Instrument, recorder: Recorder) -> None:
     """A queue holds the task object, which calls ``run``."""
     host.write(

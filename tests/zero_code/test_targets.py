@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from otel_auto_assign._paths import follow, parts_of
+from otel_auto_assign.instrumentor import _targets_of
 from otel_auto_assign.targets import ConfigurationError, ResultPaths, read_targets, target_from
 
 GOOD = {"call": "a.b.quote", "role": "quote"}
@@ -56,7 +57,8 @@ def test_one_bad_target_costs_no_other(tmp_path: Path) -> None:
 
     assert [(target.call, target.role) for target in targets] == [("a.c", "job")]
     assert wrong == [
-        f"{path}, target 1 (a.b): role = 'nonsense': expected one of job, inline, attempt, quote, confirm, stage"
+        f"{path}: target 1 (a.b) is not traced: role = 'nonsense': "
+        "expected one of job, inline, attempt, quote, confirm, stage"
     ]
 
 
@@ -84,7 +86,7 @@ def test_what_stands_beside_the_targets_is_said(tmp_path: Path) -> None:
     """A word that nobody reads is a typing mistake."""
     path = tmp_path / "auto_assign.toml"
     path.write_text('target = 1\n[[targets]]\ncall = "a.b"\nrole = "job"\n')
-    assert read_targets(path)[1] == [f"{path}: unknown 'target' beside targets"]
+    assert read_targets(path)[1] == [f"{path}: unknown 'target' beside targets, which nobody reads"]
 
 
 def test_pyproject_has_them_under_tool(tmp_path: Path) -> None:
@@ -95,6 +97,47 @@ def test_pyproject_has_them_under_tool(tmp_path: Path) -> None:
 
     assert wrong == []
     assert (target.modules, target.within("a.b")) == (("a.b",), ("C", "d"))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '[tool]\notel_auto_assign.targets = [{call = "a.b", role = "quote"}]',
+        '[tool."otel_auto_assign"]\ntargets = [{call = "a.b", role = "quote"}]',
+        'tool = {otel_auto_assign = {targets = [{call = "a.b", role = "quote"}]}}',
+    ],
+)
+def test_pyproject_is_read_however_toml_spells_it(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without the variable, in the working directory."""
+    monkeypatch.delenv("OTEL_AUTO_ASSIGN_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    Path("pyproject.toml").write_text(page)
+    assert [target.call for target in _targets_of(None)] == ["a.b"]
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("# see tool.otel_auto_assign in the docs\n[project]", None),
+        ("[tool.other]\npackages = ['otel_auto_assign']", None),
+        ("[project", None),
+        ("[tool.otel_auto_assign]", "pyproject.toml has no [[tool.otel_auto_assign.targets]]"),
+        ("[[tool.otel_auto_assign.targets]", "pyproject.toml is not TOML"),
+    ],
+)
+def test_a_pyproject_that_does_not_mean_us_is_not_spoken_of(
+    page: str, said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A word in a comment, or no TOML, gives no line in the log; a section of ours that is wrong does."""
+    monkeypatch.delenv("OTEL_AUTO_ASSIGN_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    Path("pyproject.toml").write_text(page)
+    assert _targets_of(None) == []
+    assert [record.getMessage() for record in caplog.records if said is None or said not in record.getMessage()] == []
+    assert len(caplog.records) == (said is not None)
 
 
 def test_a_dotted_name_may_be_in_any_of_its_prefixes() -> None:
