@@ -56,10 +56,11 @@ def test_one_bad_target_costs_no_other(tmp_path: Path) -> None:
     targets, wrong = read_targets(path)
 
     assert [(target.call, target.role) for target in targets] == [("a.c", "job")]
-    assert wrong == [
+    (line,) = wrong
+    assert line == (
         f"{path}: target 1 (a.b) is not traced: role = 'nonsense': "
         "expected one of job, inline, attempt, quote, confirm, stage"
-    ]
+    )
 
 
 @pytest.mark.parametrize(
