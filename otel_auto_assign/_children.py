@@ -170,7 +170,7 @@ class _AskingScope(Scope):
             attributes[semconv.REASON] = child.reason
         if late:
             attributes[semconv.LATE] = True
-        if (index := self._index()) is not None:
+        if (index := self.run.index_of(self._attempt)) is not None:
             attributes[semconv.ATTEMPT_INDEX] = index
         if child.hold_id is not None:
             attributes[semconv.HOLD_ID] = child.hold_id
@@ -188,12 +188,6 @@ class _AskingScope(Scope):
             return success, None, semconv.CODE_SUCCESS if success else semconv.CODE_UNKNOWN
         text, code = reasons.explain(outcome.reason)
         return success, text, semconv.CODE_SUCCESS if success else code
-
-    def _index(self) -> int | None:
-        if self._attempt is not None:
-            return self._attempt.index
-        last = self.run.last if isinstance(self.run, JobRun) else None
-        return last.index if last is not None else None
 
     def _taken_anyway(self, value: Any, outcome: Outcome) -> bool:
         return False
@@ -262,7 +256,7 @@ def begin_quote(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Qu
         raise
     asking = None if nested else Asking()
     inside = Place(run, attempt, asking or place.asking, around(place))
-    if not span.is_recording() and not run.recording:
+    if not run.recording and not span.is_recording():
         return _unseen(place, context, span, inside)
     return QuoteScope(spec, run, span, context, inside, start_ns, asking, nested=nested)
 
@@ -313,6 +307,6 @@ def begin_confirm(spec: Spec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         end_spans(run.not_confirming(attempt))
         raise
     inside = Place(run, attempt, place.asking, place)
-    if not span.is_recording() and not run.recording:
+    if not run.recording and not span.is_recording():
         return _unseen(place, context, span, inside)
     return ConfirmScope(spec, run, span, context, inside, start_ns, None, nested=False)

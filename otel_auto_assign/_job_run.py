@@ -89,6 +89,11 @@ class JobRun(Run):
                 self.last, attempt.index = self._before_last, None
             return [] if attempt.ended else self._close_if_over(attempt)
 
+    def index_of(self, attempt: Attempt | None) -> int | None:
+        """Give the attempt's index; a child of none belongs to the last that there was."""
+        attempt = self.last if attempt is None else attempt
+        return None if attempt is None else attempt.index
+
     def held(self, attempt: Attempt | None) -> str | None:
         """Give the id of the attempt's last hold."""
         quote = attempt.last_quote if attempt is not None else None

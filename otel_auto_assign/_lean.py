@@ -13,9 +13,11 @@ gives the same spans at a higher price. The SDK is never imported here: a tracer
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from threading import Lock, RLock
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import Context
@@ -137,6 +139,14 @@ def _above(context: Context) -> SpanContext:
     return ids
 
 
+def _check_untouched(module: Any, name: str, *owners: Any) -> None:
+    """Raise if ``name`` is anything but the function that ``module`` defines: what an agent wrapped is to be called."""
+    for owner in owners:
+        function = inspect.getattr_static(owner, name)
+        if type(function) is not FunctionType or function.__globals__ is not vars(module):
+            raise _NotAsKnownError(f"a {name} that somebody wrapped")
+
+
 class LeanTracer:
     """Starts spans as ``tracer``, of the SDK's module ``sdk``, would.
 
@@ -146,6 +156,7 @@ class LeanTracer:
 
     __slots__ = (
         "_always_off",
+        "_always_on",
         "_attributes",
         "_attributes_class",
         "_dropped",
@@ -164,8 +175,12 @@ class LeanTracer:
         count = limits.max_span_attributes
         if limits.max_span_attribute_length is not None or (count is not None and count < ATTRIBUTES_NEEDED):
             raise _NotAsKnownError("span limits that may bind")
-        if tracer.start_span.__func__.__globals__ is not vars(sdk):
-            raise _NotAsKnownError("a start_span that somebody wrapped")
+        sampling = sdk.sampling
+        self._parent_based = (sampling.ParentBased, sampling.ParentBasedTraceIdRatio)
+        self._always_on, self._always_off = sampling.ALWAYS_ON, sampling.ALWAYS_OFF
+        _check_untouched(sdk, "start_span", tracer)
+        _check_untouched(sdk, "start", sdk._Span)
+        _check_untouched(sampling, "should_sample", *self._parent_based, self._always_on, self._always_off)
         model = sdk._Span(
             name="",
             context=INVALID_SPAN_CONTEXT,
@@ -196,9 +211,6 @@ class LeanTracer:
         self._is_enabled = getattr(tracer, "_is_enabled", None)
         self._is_random = getattr(tracer.id_generator, "is_trace_id_random", bool)
         self._metrics = getattr(tracer, "_tracer_metrics", None)
-        sampling = sdk.sampling
-        self._parent_based = (sampling.ParentBased, sampling.ParentBasedTraceIdRatio)
-        self._always_off = sampling.ALWAYS_OFF
         self._dropped, self._sampled = sampling.Decision.DROP, sampling.Decision.RECORD_AND_SAMPLE
 
     def start_span(
@@ -216,10 +228,14 @@ class LeanTracer:
         else:
             parent, trace_id = None, tracer.id_generator.generate_trace_id()
             random = _RANDOM if self._is_random() else 0
-        sampled = tracer.sampler.should_sample(context, trace_id, name, SpanKind.INTERNAL, attributes, ())
-        decision = sampled.decision
+        sampler, given = self._deciding(above), attributes
+        if sampler is self._always_on:  # what it would say is known: the usual case, without six calls
+            decision, state = self._sampled, None if parent is None else parent.trace_state
+        else:
+            sampled = tracer.sampler.should_sample(context, trace_id, name, SpanKind.INTERNAL, attributes, ())
+            decision, state, given = sampled.decision, sampled.trace_state, sampled.attributes
         flags = _FLAGS[(_SAMPLED if decision is self._sampled else 0) | random]
-        ids = SpanContext(trace_id, tracer.id_generator.generate_span_id(), False, flags, sampled.trace_state)
+        ids = SpanContext(trace_id, tracer.id_generator.generate_span_id(), False, flags, state)
         at_end = None if self._metrics is None else self._metrics.start_span(parent, decision)
         if decision is self._dropped:
             return NonRecordingSpan(ids)
@@ -228,26 +244,34 @@ class LeanTracer:
         fields["_name"] = name
         fields["_context"] = ids
         fields["_parent"] = parent
+        fields["_start_time"] = start_ns
         fields["_resource"] = tracer.resource
         fields["_lock"] = Lock()
-        fields["_attributes"] = self._held(attributes, sampled.attributes)
+        fields["_attributes"] = self._held(attributes, given)
         fields["_record_end_metrics"] = at_end
-        span.start(start_ns, context)
+        fields["_span_processor"].on_start(span, parent_context=context)
         started: Span = span
         return started
 
     def unseen(self, name: str, context: Context) -> Span | None:
         """Give the span of a call that will be dropped whatever its attributes say; None if they may matter."""
-        sampler, above = self._tracer.sampler, _above(context)
-        if type(sampler) in self._parent_based:
-            if not above.is_valid or above.trace_flags & _SAMPLED:
-                return None
-            sampler = sampler._remote_parent_not_sampled if above.is_remote else sampler._local_parent_not_sampled
-        return self.start_span(name, context, {}, 0, above) if sampler == self._always_off else None
+        above = _above(context)
+        return self.start_span(name, context, {}, 0, above) if self._deciding(above) is self._always_off else None
+
+    def _deciding(self, above: SpanContext) -> Any:
+        """Give the sampler that decides about a span below ``above``: parent-based ones only pass the question on."""
+        sampler = self._tracer.sampler
+        if type(sampler) not in self._parent_based:
+            return sampler
+        if not above.is_valid:
+            return sampler._root
+        if above.trace_flags & _SAMPLED:
+            return sampler._remote_parent_sampled if above.is_remote else sampler._local_parent_sampled
+        return sampler._remote_parent_not_sampled if above.is_remote else sampler._local_parent_not_sampled
 
     def _held(self, ours: Attributes, given: Any) -> Any:
         """Make the span's attributes; what a sampler has added is cleaned by the SDK as ever."""
-        if given != ours:
+        if given is not ours and given != ours:
             template = self._attributes
             return self._attributes_class(
                 template["maxlen"], given, immutable=False, max_value_len=template["max_value_len"]

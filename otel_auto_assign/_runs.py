@@ -66,6 +66,10 @@ class Run:
     def asked(self) -> None:
         """Note that a quote has started."""
 
+    def index_of(self, attempt: Attempt | None) -> int | None:
+        """Give the index that a child in ``attempt`` carries; None where there are no attempts."""
+        return None
+
     def held(self, attempt: Attempt | None) -> str | None:
         """Give the id of the hold that a confirm is about, as far as it is known."""
         return None

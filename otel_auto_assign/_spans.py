@@ -83,15 +83,15 @@ def start_span(name: str, context: Context, attributes: Attributes, start_ns: in
 def end_span(span: Span, attributes: Attributes, error: tuple[str, str] | None, end_ns: int) -> None:
     """End a span with all it came to. What a span processor of the host raises does not reach the application."""
     try:
-        if span.is_recording():
-            if error is not None:
-                error_type, message = error
-                attributes[semconv.ERROR_TYPE] = error_type
+        if error is not None:
+            error_type, message = error
+            attributes[semconv.ERROR_TYPE] = error_type
+            if span.is_recording():
                 span.set_status(StatusCode.ERROR, message or None)
-            if isinstance(span, LeanSpan):
-                span.put(attributes)
-            else:
-                span.set_attributes(attributes)
+        if isinstance(span, LeanSpan):  # whether it still records it knows itself
+            span.put(attributes)
+        elif span.is_recording():
+            span.set_attributes(attributes)
         span.end(end_ns)
     except Exception as failure:
         swallowed("ending a span", failure)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+import wrapt
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk import trace as sdk
@@ -154,7 +155,15 @@ def shown(span: sdk.ReadableSpan) -> dict[str, Any]:
     "context", [Context(), remote(0), remote(1, "a=b"), remote(3)], ids=["root", "off", "on", "random"]
 )
 @pytest.mark.parametrize(
-    "sampler", [ALWAYS_ON, Adding(), AutoAssignSampler(ALWAYS_OFF)], ids=["on", "adding", "record"]
+    "sampler",
+    [
+        ALWAYS_ON,
+        ParentBased(ALWAYS_ON, remote_parent_not_sampled=ALWAYS_ON),
+        Adding(),
+        ParentBased(Adding(), Adding(), Adding()),
+        AutoAssignSampler(ALWAYS_OFF),
+    ],
+    ids=["on", "parent", "adding", "parent adding", "record"],
 )
 def test_exporters_and_processors_see_no_difference(
     sampler: Sampler, context: Context, error: tuple[str, str] | None
@@ -184,6 +193,28 @@ def test_a_span_that_is_dropped_is_dropped_alike(context: Context) -> None:
     assert [type(span) for span in spans] == [NonRecordingSpan, NonRecordingSpan]
     assert ids[0][2:] == ids[1][2:]
     assert hand_seen.seen == ours_seen.seen == []
+
+
+PARENTS = [
+    "root",
+    "remote_parent_sampled",
+    "remote_parent_not_sampled",
+    "local_parent_sampled",
+    "local_parent_not_sampled",
+]
+
+
+@pytest.mark.parametrize("context", [Context(), remote(0), remote(1), local(0), local(1)])
+@pytest.mark.parametrize("on", PARENTS)
+def test_a_parent_based_sampler_is_answered_for_as_it_would_answer(on: str, context: Context) -> None:
+    """Of its five samplers the one is taken that the parent calls for."""
+    sampler = ParentBased(**{parent: ALWAYS_ON if parent == on else ALWAYS_OFF for parent in PARENTS})
+    (hand, _, _), (ours, _, _) = both(lambda: provider(sampler))
+
+    by_hand, lean_span = a_life(hand, context, None), a_life(ours, context, None)
+
+    assert lean_span.get_span_context().trace_flags == by_hand.get_span_context().trace_flags
+    assert isinstance(lean_span, LeanSpan) is isinstance(by_hand, sdk.Span)
 
 
 def test_the_host_can_do_with_it_what_it_does_with_any_span() -> None:
@@ -284,15 +315,32 @@ def of_another_class() -> trace.Tracer:
     return tracer
 
 
-def with_a_wrapped_start_span(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
-    """A tracer whose start_span an agent has replaced."""
-    original = sdk.Tracer.start_span
+def patched(owner: type, name: str) -> Callable[[pytest.MonkeyPatch], trace.Tracer]:
+    """A tracer with a method that an agent has replaced, by a function of its own."""
 
-    def patched(self: sdk.Tracer, *args: Any, **kwargs: Any) -> trace.Span:
-        return original(self, *args, **kwargs)
+    def make(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
+        original = getattr(owner, name)
 
-    monkeypatch.setattr(sdk.Tracer, "start_span", patched)
-    return provider().get_tracer("x")
+        def replaced(*args: Any, **kwargs: Any) -> Any:
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, replaced)
+        return provider().get_tracer("x")
+
+    return make
+
+
+def wrapped(owner: type, name: str) -> Callable[[pytest.MonkeyPatch], trace.Tracer]:
+    """A tracer with a method in a proxy of wrapt's, which looks like the method itself."""
+
+    def make(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
+        def around(call: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+            return call(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, wrapt.FunctionWrapper(getattr(owner, name), around))
+        return provider().get_tracer("x")
+
+    return make
 
 
 def with_a_field_more(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
@@ -311,12 +359,30 @@ def with_a_field_more(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
     "make",
     [
         lambda _: of_another_class(),
-        with_a_wrapped_start_span,
+        patched(sdk.Tracer, "start_span"),
+        wrapped(sdk.Tracer, "start_span"),
+        patched(sdk._Span, "start"),
+        wrapped(sdk._Span, "start"),
+        patched(ParentBased, "should_sample"),
+        wrapped(ParentBased, "should_sample"),
+        patched(type(ALWAYS_ON), "should_sample"),
         with_a_field_more,
         lambda _: provider(span_limits=sdk.SpanLimits(max_span_attributes=20)).get_tracer("x"),
         lambda _: provider(span_limits=sdk.SpanLimits(max_span_attribute_length=100)).get_tracer("x"),
     ],
-    ids=["class", "start_span", "field", "count", "length"],
+    ids=[
+        "class",
+        "start_span",
+        "start_span by wrapt",
+        "start",
+        "start by wrapt",
+        "parent based",
+        "parent based by wrapt",
+        "always on",
+        "field",
+        "count",
+        "length",
+    ],
 )
 def test_what_is_not_as_known_goes_through_the_public_api(
     make: Callable[[pytest.MonkeyPatch], trace.Tracer], monkeypatch: pytest.MonkeyPatch
