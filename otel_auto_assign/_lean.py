@@ -229,8 +229,9 @@ class LeanTracer:
             parent, trace_id = None, tracer.id_generator.generate_trace_id()
             random = _RANDOM if self._is_random() else 0
         sampler, given = self._deciding(above), attributes
-        if sampler is self._always_on:  # what it would say is known: the usual case, without six calls
-            decision, state = self._sampled, None if parent is None else parent.trace_state
+        if sampler is self._always_on or sampler is self._always_off:  # their answer is known: the usual cases
+            decision = self._sampled if sampler is self._always_on else self._dropped
+            state = None if parent is None else parent.trace_state
         else:
             sampled = tracer.sampler.should_sample(context, trace_id, name, SpanKind.INTERNAL, attributes, ())
             decision, state, given = sampled.decision, sampled.trace_state, sampled.attributes

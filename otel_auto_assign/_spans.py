@@ -7,7 +7,7 @@ their children; it is found from any thread or task that the context reaches.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, attach, create_key, get_current
 from opentelemetry.trace import Link, Span, StatusCode, set_span_in_context
@@ -70,7 +70,9 @@ def is_suppressed(context: Context) -> bool:
 
 def place_in(context: Context) -> Place:
     """Find where a call in ``context`` stands."""
-    return cast("Place", context.get(_PLACE, NOWHERE))
+    found: Any = context.get(_PLACE, NOWHERE)
+    place: Place = found
+    return place
 
 
 def start_span(name: str, context: Context, attributes: Attributes, start_ns: int, links: Sequence[Link] = ()) -> Span:
