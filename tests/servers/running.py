@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +88,9 @@ exporters:
 
 
 @contextmanager
-def collector(config: Path, folder: Path, environ: Mapping[str, str], *, takes: str) -> Iterator[subprocess.Popen[str]]:
+def collector(
+    config: Path, folder: Path, environ: Mapping[str, str], *, takes: str, then: Sequence[Path] = ()
+) -> Iterator[subprocess.Popen[str]]:
     """Run the Collector for the block.
 
     Args:
@@ -96,10 +98,10 @@ def collector(config: Path, folder: Path, environ: Mapping[str, str], *, takes: 
         folder: Gets its log.
         environ: What the configuration asks of the environment.
         takes: Where it listens when it is ready.
+        then: What is given after it, and changes a part of it.
     """
-    with process(
-        [str(OTELCOL), "--config", str(config)], folder / "otelcol.log", environ, ready=lambda: listens(takes)
-    ) as running:
+    command = [str(OTELCOL), *(word for file in (config, *then) for word in ("--config", str(file)))]
+    with process(command, folder / "otelcol.log", environ, ready=lambda: listens(takes)) as running:
         yield running
 
 
