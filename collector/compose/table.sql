@@ -1,0 +1,14 @@
+-- The table as the data contract has it, without the parents that the host's application would have: for compose.yaml.
+CREATE TABLE observability_events (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    source text NOT NULL,
+    event_type text NOT NULL,
+    severity text NOT NULL DEFAULT 'info' CHECK (severity IN ('info', 'warning', 'error', 'critical')),
+    context jsonb,
+    restaurant_id uuid,
+    booking_id uuid
+);
+CREATE INDEX ON observability_events (created_at DESC);
+CREATE INDEX ON observability_events (source);
+CREATE INDEX ON observability_events (booking_id);
