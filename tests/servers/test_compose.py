@@ -15,6 +15,7 @@ from collector.build.servers import OTELCOL, RECIPES
 from tests.exporters.support import count
 from tests.servers.gateway import CONFIGS, KAFKA
 from tests.servers.sending import send_jobs
+from tests.servers.test_configs import VARIABLE
 from tests.sink.program import Sink
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ COMPOSE: Final[dict[str, Any]] = yaml.safe_load((COLLECTOR / "compose.yaml").rea
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 PROFILES: Final = ("otlp", "kafka")
 COLLECTORS: Final = [name for name, one in SERVICES.items() if "collector" in one.get("image", "")]
-_VARIABLE: Final = re.compile(r"\$\{env:(\w+)(:-[^}]*)?\}")
 _ADDRESS: Final = re.compile(r"^(?!0\.0\.0\.0)([\w.-]+):\d+$")
 
 
@@ -107,7 +107,7 @@ def test_a_collector_is_given_what_its_configurations_ask_for(tmp_path: Path, na
     service = SERVICES[name]
     files = configs(service)
     given: dict[str, str] = service["environment"]
-    asked = [found for file in files for found in _VARIABLE.findall(file.read_text(encoding="utf-8"))]
+    asked = [found for file in files for found in VARIABLE.findall(file.read_text(encoding="utf-8"))]
     assert {variable for variable, default in asked if not default} <= given.keys() <= {one for one, _ in asked}
     assert all(given[listening].startswith("0.0.0.0:") for listening in ("OTLP_GRPC", "OTLP_HTTP"))
     assert given["OTELCOL_STORAGE"] in [target for _, target in mounts(service)]
@@ -139,7 +139,7 @@ def test_whoever_is_spoken_to_is_there(profile: str) -> None:
 
 def test_the_topics_are_made() -> None:
     """Both of gateway-kafka.yaml, by the names that it has by default."""
-    asked = dict(_VARIABLE.findall(KAFKA.read_text(encoding="utf-8")))
+    asked = dict(VARIABLE.findall(KAFKA.read_text(encoding="utf-8")))
     (script,) = SERVICES["topics"]["command"]
     for topic in ("KAFKA_ROWS", "KAFKA_TRACES"):
         assert asked[topic].removeprefix(":-") in script.split()

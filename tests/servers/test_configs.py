@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from tests.servers.running import collector, free_address
 AGENT: Final = CONFIGS / "agent.yaml"
 WAYS: Final = {"agent": (AGENT,), "gateway": (GATEWAY,), "kafka": (GATEWAY, KAFKA), "sink": (GATEWAY, SINK)}
 """How the files are given: alone, or one after another."""
+PAGE: Final = CONFIGS.parents[1] / "docs" / "collector.md"
+VARIABLE: Final = re.compile(r"\$\{env:(\w+)(:-[^}]*)?\}")
 MESSAGE: Final = {"kafka": 1_000_000, "otlp_grpc/jaeger": 4 * 2**20, "otlp_grpc": 64 * 2**20}
 """What the other side takes at the most, in bytes."""
 
@@ -114,3 +117,19 @@ def test_whatever_comes_from_outside_passes_the_memory_limiter_first(way: str) -
     assert outside
     assert all(processors[0] == "memory_limiter" for processors in outside)
     assert not [name for name in whole["processors"] if name.startswith("batch")]
+
+
+def test_every_variable_is_in_the_docs() -> None:
+    """With its defaults, each in every file that has it; and no other is."""
+    asked: dict[str, set[str]] = {}
+    for file in CONFIGS.glob("*.yaml"):
+        for name, default in VARIABLE.findall(file.read_text(encoding="utf-8")):
+            asked.setdefault(name, set()).add(default.removeprefix(":-"))
+    told: dict[str, set[str]] = {}
+    for names, defaults in re.findall(
+        r"^\| (`[A-Z_`, ]+`) \| (.*?) ?\|", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        listed, values = names.split(", "), [value.strip("` ") for value in re.split("[,;]", defaults)]
+        for number, name in enumerate(listed):
+            told[name.strip("`")] = {values[number]} if len(listed) > 1 else set(values)
+    assert told == asked
