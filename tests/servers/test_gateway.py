@@ -19,11 +19,10 @@ from opentelemetry.trace import Status, StatusCode
 
 from otel_auto_assign import semconv, traced_confirm, traced_job, traced_quote
 from tests.exporters.support import count, read, until
-from tests.servers.gateway import SINK, Series, gateway
+from tests.servers.gateway import Series, gateway
 from tests.servers.running import Jaeger, jaeger
 from tests.servers.sending import SERVICE, assign, sending
 from tests.sink.program import Sink
-from tests.sink.test_tls import certificate
 
 if TYPE_CHECKING:
     from tests.postgres import Connection
@@ -203,23 +202,3 @@ def test_figures_lead_to_traces_and_nothing_is_counted_twice(tmp_path: Path) -> 
     assert linked
     assert linked <= traces
     assert not [one for one in series if {"booking", "trace", "job_id"} & {*one.labels}]
-
-
-@pytest.mark.usefixtures("events_table")
-def test_a_sink_with_tls_and_a_token_is_spoken_to(conn: Connection, dsn: str, tmp_path: Path) -> None:
-    """As sink.yaml says; and without the token nothing is written, nor lost."""
-    own, key = certificate(tmp_path, "own")
-    token = tmp_path / "token"
-    token.write_text("secret", encoding="utf-8")
-    with Sink(dsn, "--certificate", str(own), "--key", str(key), "--token-file", str(token)) as sink:
-        address = f"127.0.0.1:{sink.ports['grpc']}"
-        secured = {"SINK_INSECURE": "false", "SINK_CA": str(own), "SINK_TOKEN_FILE": str(token)}
-        wrong = tmp_path / "wrong"
-        wrong.write_text("guessed", encoding="utf-8")
-        with gateway(tmp_path, sink=address, then=(SINK,), **secured | {"SINK_TOKEN_FILE": str(wrong)}) as made:
-            with sending(made.takes):
-                assign("b-1")
-            until(lambda: "Exporting failed. Will retry" in (tmp_path / "otelcol.log").read_text(encoding="utf-8"))
-            assert count(conn) == 0
-        with gateway(tmp_path, sink=address, then=(SINK,), **secured):
-            until(lambda: count(conn) == 5, seconds=20)
