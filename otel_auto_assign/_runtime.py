@@ -9,7 +9,7 @@ from opentelemetry import metrics as metrics_api
 from opentelemetry import trace
 
 from otel_auto_assign import semconv
-from otel_auto_assign._lean import SpanSource
+from otel_auto_assign._span_source import SpanSource
 from otel_auto_assign._version import __version__
 from otel_auto_assign.flags import FlagProvider
 from otel_auto_assign.metrics import Metrics

@@ -40,7 +40,8 @@ from opentelemetry.trace import (
 
 from observability_events import AutoAssignSampler
 from otel_auto_assign import Flags, configure, semconv, traced_job, traced_quote
-from otel_auto_assign._lean import LeanSpan, SpanSource, lean
+from otel_auto_assign._lean import LeanSpan, lean
+from otel_auto_assign._span_source import SpanSource
 from otel_auto_assign._spans import end_span
 
 ATTRIBUTES: dict[str, Any] = {"auto_assign.flow": "job", "auto_assign.success": True, "auto_assign.alternates": 3}
