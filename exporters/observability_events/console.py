@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from select import PIPE_BUF
 from typing import TYPE_CHECKING, Final, TextIO
+from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from otel_auto_assign.settings import Settings
 
 NOT_PRINTED: Final = "not_printed"
+ROWS_REMEMBERED: Final = 10_000
+"""A batch span processor hands its spans over within seconds of the rows of the other door."""
+
+_printed: Final[WeakKeyDictionary[TextIO, dict[bytes, object]]] = WeakKeyDictionary()
+"""Standard output → the ids of the rows that it has: a processor and an exporter in one process make the same rows."""
 
 
 def as_json(row: Row) -> bytes:
@@ -31,8 +37,27 @@ def as_json(row: Row) -> bytes:
     return orjson.dumps({"id": row.id, "created_at": row.created_at, **columns})
 
 
+def _printed_to(out: TextIO | None) -> dict[bytes, object]:
+    try:
+        return {} if out is None else _printed.setdefault(out, {})
+    except TypeError:  # an object of the host's that cannot be remembered
+        return {}
+
+
+def _new_in(printed: dict[bytes, object], rows: Sequence[Row]) -> list[Row]:
+    """Give those of ``rows`` that are not in ``printed``, where they are from now on.
+
+    Two pipelines may ask at once: each row is told apart by one operation that no other thread comes between.
+    """
+    marks = [object() for _ in rows]
+    new = [row for row, mark in zip(rows, marks, strict=True) if printed.setdefault(row.key, mark) is mark]
+    for oldest in list(printed)[: max(0, len(printed) - ROWS_REMEMBERED)]:
+        printed.pop(oldest, None)
+    return new
+
+
 class ConsoleWriter(DirectWriter):
-    """Prints batches.
+    """Prints batches, and no row twice.
 
     A standard output that is closed, broken or not there at all takes nothing. That is said once in the log and counted
     as `NOT_PRINTED`: waiting would not help, as it does with a database. One that others have made non-blocking, or
@@ -47,17 +72,21 @@ class ConsoleWriter(DirectWriter):
         self._aborted = False
 
     def insert(self, rows: Sequence[EncodedRow]) -> int:
-        """Print ``rows``, in their order.
+        """Print ``rows``, in their order, but for those that are there already; give how many were not.
 
         Raises:
             LostError: where the standard output takes no more.
         """
-        lines = deque(as_json(encoded.row) + b"\n" for encoded in rows)
+        printed = _printed_to(sys.stdout)
+        new = _new_in(printed, [encoded.row for encoded in rows])
+        lines = deque(as_json(row) + b"\n" for row in new)
         try:
             self._print(sys.stdout, lines)
         except Exception as error:
+            for row in new[-len(lines) :]:
+                printed.pop(row.key, None)
             raise self.lost(len(lines), error) from error
-        return len(rows)
+        return len(new)
 
     def abort(self) -> None:
         """Wait no longer for a reader that does not read."""

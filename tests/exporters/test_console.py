@@ -9,17 +9,18 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from observability_events import ObservabilityEventsExporter, ObservabilityEventsProcessor, Pipeline
+from observability_events import ObservabilityEventsExporter, ObservabilityEventsProcessor, Pipeline, console
 from observability_events.console import as_json
 from observability_events.rows import all_rows_of
 from otel_auto_assign import Settings, semconv
 from tests.exporters.spans import EVERY, Recipe
-from tests.exporters.support import settings, span
+from tests.exporters.support import row, settings, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,20 +83,20 @@ def run(program: str, *, stdout: Any = subprocess.PIPE, **environ: str) -> subpr
 @pytest.mark.parametrize("recipe", EVERY.values(), ids=EVERY)
 def test_a_row_is_one_line_with_every_column(recipe: Recipe) -> None:
     """In the table's order, ids and times as texts, and the context as it will be stored."""
-    for row in all_rows_of(recipe.span()):
-        line = as_json(row)
+    for made in all_rows_of(recipe.span()):
+        line = as_json(made)
         assert b"\n" not in line
         found = json.loads(line)
         assert list(found) == COLUMNS
         assert found == {
-            "id": str(row.id),
-            "created_at": row.created_at.isoformat(),
-            "source": row.source,
-            "event_type": row.event_type,
-            "severity": row.severity,
-            "context": row.context,
-            "restaurant_id": str(row.restaurant_id),
-            "booking_id": str(row.booking_id),
+            "id": str(made.id),
+            "created_at": made.created_at.isoformat(),
+            "source": made.source,
+            "event_type": made.event_type,
+            "severity": made.severity,
+            "context": made.context,
+            "restaurant_id": str(made.restaurant_id),
+            "booking_id": str(made.booking_id),
         }
 
 
@@ -110,6 +111,49 @@ def test_the_setting_prints_instead_of_writing(request: pytest.FixtureRequest, c
     expected = [as_json(row).decode() for each in given for row in all_rows_of(each)]
     assert captured.readouterr().out.splitlines() == expected
     assert pipeline.accounts().committed == len(expected) == 3
+
+
+def test_no_row_is_printed_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    """A processor and an exporter in one process make the same rows; another standard output gets them once, too."""
+    job, quote = span(semconv.SPAN_JOB), span()
+    first, second = Pipeline(settings("", console=True)), Pipeline(settings("", console=True))
+    shown_by(first, job)
+    shown_by(second, quote, job)
+
+    kinds = [json.loads(line)["event_type"] for line in capsys.readouterr().out.splitlines()]
+    assert kinds == [semconv.EVENT_STARTED, semconv.EVENT_SUMMARY, semconv.EVENT_QUOTE]
+    assert (first.accounts().already_present, second.accounts().already_present) == (0, 2)
+
+
+def test_two_doors_at_once_print_each_row_once() -> None:
+    """Threads that have the same rows at the same time print each of them once in all."""
+    rows = [row() for _ in range(2000)]
+    printed: dict[bytes, object] = {}
+    with ThreadPoolExecutor(4) as pool:
+        parts = pool.map(lambda _: [new for one in rows for new in console._new_in(printed, [one])], range(4))
+    assert sorted(new.key for part in parts for new in part) == sorted(one.key for one in rows)
+
+
+def test_a_bounded_number_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest are forgotten: a process that prints for days does not grow."""
+    monkeypatch.setattr(console, "ROWS_REMEMBERED", 3)
+    rows = [row() for _ in range(5)]
+    printed: dict[bytes, object] = {}
+    for one in rows:
+        console._new_in(printed, [one])
+    assert list(printed) == [one.key for one in rows[2:]]
+
+
+def test_what_was_not_printed_may_be_yet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row that one door lost is not taken for printed when the other has it."""
+    given = span()
+    with monkeypatch.context() as broken:
+        broken.setattr(sys.stdout, "write", lambda _: 1 / 0)
+        lost = Pipeline(settings("", console=True))
+        shown_by(lost, given)
+        assert lost.accounts().dropped == {"not_printed": 1}
+    shown_by(Pipeline(settings("", console=True)), given)
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_without_a_dsn_the_exporter_prints(

@@ -19,8 +19,8 @@ ENVIRON = {
     for name, value in os.environ.items()
     if not name.startswith(("OTEL_", "SUPABASE", "PG", "PYTEST", "PYTHONPATH"))
 }
-BOOKINGS = block("python").split("\ntrace.set_tracer_provider", 1)[0]
-TEST = block("python", 1)
+BOOKINGS = block("python").split("\nprint(", 1)[0]
+TEST = block("python", 2)
 WITH_DATABASE = """
 import os
 from bookings import assign
