@@ -23,6 +23,8 @@ from examples.embedded_postgres import EmbeddedPostgres
 from observability_events import ObservabilityEventsProcessor
 from otel_auto_assign import Settings
 
+_HERE: Final = Path(__file__).parent
+TABLE_SQL: Final = (_HERE.parent / "examples" / "observability_events.sql", _HERE / "table.sql")
 RESTAURANT: Final = "00000000-0000-4000-8000-000000000001"
 BOOKINGS: Final = [f"00000000-0000-4000-9000-{number:012}" for number in range(1000)]
 
@@ -80,7 +82,8 @@ class Database:
 def database() -> Iterator[Database]:
     """Start a server that makes commits durable, as production does, and create the table."""
     with EmbeddedPostgres(fsync=True) as server, psycopg.connect(server.dsn, autocommit=True) as conn:
-        conn.execute(Path(__file__).with_name("table.sql").read_bytes())
+        for file in TABLE_SQL:
+            conn.execute(file.read_bytes())
         row = conn.execute("SHOW data_directory").fetchone()
         assert row is not None
         yield Database(server.dsn, str(conn.info.parameter_status("server_version")), row[0])

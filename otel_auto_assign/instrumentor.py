@@ -117,9 +117,8 @@ class _Watch:
     def __init__(self, targets: Sequence[Target], providers: Providers) -> None:
         self.reports = [Report(target) for target in targets]
         self._providers = providers
-        self._modules: dict[
-            str, Any
-        ] = {}  # those of the targets whose import has ended, or what they put in their place
+        # Those of the targets whose import has ended, or what they put in their place.
+        self._modules: dict[str, Any] = {}
         self._patches: list[Patch] = []
         self._lock = threading.RLock()  # an import of one module may import another in between
         self._ended = False

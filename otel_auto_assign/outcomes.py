@@ -275,7 +275,7 @@ def _first(get: Callable[[str], Any], *names: str) -> Any:
 
 def _count(alternates: Any) -> int | None:
     """Planners give alternates as a number or as the list of them."""
-    if type(alternates) is not int and isinstance(alternates, (list, tuple, set, frozenset)):
+    if isinstance(alternates, (list, tuple, set, frozenset)):
         return len(alternates)
     return values.safe_int(alternates)
 

@@ -190,10 +190,8 @@ def read_targets(path: Path) -> tuple[list[Target], list[str]]:
     listed = page.get("targets")
     if not isinstance(listed, list):
         raise ConfigurationError(f"{path} has no [[{f'tool.{TOOL}.' if path.name == PYPROJECT else ''}targets]]")
-    targets, wrong = (
-        [],
-        [f"{path}: unknown {name!r} beside targets, which nobody reads" for name in page if name != "targets"],
-    )
+    targets: list[Target] = []
+    wrong = [f"{path}: unknown {name!r} beside targets, which nobody reads" for name in page if name != "targets"]
     for number, said in enumerate(listed, 1):
         try:
             targets.append(target_from(said))

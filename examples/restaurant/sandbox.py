@@ -18,7 +18,10 @@ from examples.embedded_postgres import EmbeddedPostgres
 from examples.restaurant.options import UsageError
 from observability_events.connection import dsn_problem, told
 
-SCHEMA_SQL: Final = Path(__file__).with_name("schema.sql")
+_HERE: Final = Path(__file__).parent
+SCHEMA_SQL: Final = b"".join(
+    file.read_bytes() for file in (_HERE.parent / "observability_events.sql", _HERE / "schema.sql")
+)
 _DSN_VARIABLES: Final = ("SUPABASE_DB_URL", "OTEL_EXPORTER_OBSERVABILITY_EVENTS_DSN")
 
 
@@ -94,7 +97,7 @@ def _own_schema(dsn: str, *, programs: Path | None) -> Iterator[Sandbox]:
         raise UsageError(f"--dsn: {told(error, dsn)}") from None
     try:
         with psycopg.connect(scoped, autocommit=True) as conn:
-            conn.execute(SCHEMA_SQL.read_bytes())
+            conn.execute(SCHEMA_SQL)
         yield Sandbox(scoped, schema, f"PostgreSQL {version}{', embedded' if programs else ''}", programs)
     finally:
         _drop(scoped, schema)

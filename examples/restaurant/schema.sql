@@ -80,18 +80,8 @@ CREATE INDEX ON tables (restaurant_id);
 CREATE INDEX ON bookings (restaurant_id, starts_at);
 CREATE INDEX ON holds (restaurant_id, expires_at);
 
--- The host application's table, as it stands in production; the product never creates or alters it.
-CREATE TABLE observability_events (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    created_at timestamptz NOT NULL DEFAULT now(),
-    source text NOT NULL,
-    event_type text NOT NULL,
-    severity text NOT NULL DEFAULT 'info' CHECK (severity IN ('info', 'warning', 'error', 'critical')),
-    context jsonb,
-    restaurant_id uuid REFERENCES restaurants (id) ON DELETE SET NULL,
-    booking_id uuid REFERENCES bookings (id) ON DELETE SET NULL
-);
-CREATE INDEX ON observability_events (created_at DESC);
-CREATE INDEX ON observability_events (source);
-CREATE INDEX ON observability_events (booking_id);
+-- The host application's table stands already, as in production; the product never creates or alters it.
+ALTER TABLE observability_events
+    ADD FOREIGN KEY (restaurant_id) REFERENCES restaurants (id) ON DELETE SET NULL,
+    ADD FOREIGN KEY (booking_id) REFERENCES bookings (id) ON DELETE SET NULL;
 ALTER TABLE observability_events ENABLE ROW LEVEL SECURITY;

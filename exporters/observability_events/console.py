@@ -83,7 +83,7 @@ class ConsoleWriter(DirectWriter):
         try:
             self._print(sys.stdout, lines)
         except Exception as error:
-            for row in new[-len(lines) :]:
+            for row in new[len(new) - len(lines) :]:
                 printed.pop(row.key, None)
             raise self.lost(len(lines), error) from error
         return len(new)

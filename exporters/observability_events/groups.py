@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from observability_events.wire import EncodedRow
 
 Kind = tuple[bool, ...]
-_ALL_FILLED: Final[Kind] = (True,) * len(wire.REFERENCES)
+_BOOKING_REF, _RESTAURANT_REF = (wire.REFERENCES[column] for column in (wire.BOOKING, wire.RESTAURANT))
 
 OF_COLUMNS: Final = ("23502", "23514")
 """NOT NULL and CHECK: what they refuse may be all rows without a booking."""
@@ -60,11 +60,11 @@ class Suspect(NamedTuple):
 
 def kind_of(row: EncodedRow) -> Kind:
     """Give which of the columns that may be empty are filled; what was emptied here, as dangling, counts as filled."""
-    made = row.row
-    if made.restaurant_id is not None and made.booking_id is not None:  # as nearly all are
-        return _ALL_FILLED
-    context = made.context
-    return tuple(getattr(made, column) is not None or kept in context for column, kept in wire.REFERENCES.items())
+    made, context = row.row, row.row.context
+    return (
+        made.booking_id is not None or _BOOKING_REF in context,
+        made.restaurant_id is not None or _RESTAURANT_REF in context,
+    )
 
 
 def proves(kinds: AbstractSet[Kind], suspect: Suspect) -> bool:

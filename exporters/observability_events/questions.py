@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.resources import files
+from typing import Final
+
+# Read with the code, not when first asked: by then a server may have given up the rights by which it was started.
+_TEXTS: Final = {file.name: file.read_bytes() for file in files("observability_events").joinpath("sql").iterdir()}
 
 
-@cache
 def question(name: str) -> bytes:
     """Give the text of ``sql/<name>.sql``."""
-    return files("observability_events").joinpath("sql", f"{name}.sql").read_bytes()
+    return _TEXTS[f"{name}.sql"]

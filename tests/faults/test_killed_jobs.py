@@ -184,7 +184,7 @@ def test_the_restaurants_jobs_are_killed(dsn: str, conn: Connection) -> None:
 
     Not under retry policy v2: who asks after both tables are confirmed is told so for good, and ends at once.
     """
-    conn.execute(sandbox.SCHEMA_SQL.read_bytes())
+    conn.execute(sandbox.SCHEMA_SQL)
     with psycopg.connect(dsn) as building:
         layout.save(building, NAME, floor((2, False), (2, False)))
     results = "SELECT context->>'result' FROM observability_events WHERE event_type = 'auto_assign.summary' ORDER BY 1"

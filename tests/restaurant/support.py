@@ -120,7 +120,7 @@ class House:
 def open_house(dsn: str, plan: FloorPlan, rules: HouseRules | None = None) -> Iterator[House]:
     """Build the house in the DSN's schema."""
     with psycopg.connect(dsn) as conn:
-        conn.execute(sandbox.SCHEMA_SQL.read_bytes())
+        conn.execute(sandbox.SCHEMA_SQL)
         layout.save(conn, NAME, plan)
     house = House(dsn, rules or HouseRules())
     try:

@@ -106,7 +106,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     look = folder / "look.py"
     look.write_text(LOOK)
     out = folder / "new" / "figures"
-    options = ("--bookings", day(folder), "--scale", "0.002", "--out", out, "--profiling")
+    options = ("--bookings", day(folder), "--scale", "0.001", "--out", out, "--profiling")
     with Collector() as collector:
         run = demo(*options, "--then", f"python {look}", **POISON, OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint)
     seen = next((line for line in run.stdout.splitlines() if line.startswith("LOOK ")), "LOOK {}")

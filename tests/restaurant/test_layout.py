@@ -26,7 +26,7 @@ def test_a_saved_floor_is_loaded_as_it_was(dsn: str) -> None:
     """The database gives new ids and loses nothing else."""
     plan = layout.design("Pub 1")
     with psycopg.connect(dsn) as conn:
-        conn.execute(sandbox.SCHEMA_SQL.read_bytes())
+        conn.execute(sandbox.SCHEMA_SQL)
         layout.save(conn, "Somewhere else", layout.design("Cafe 3"))
         layout.save(conn, "Pub 1", plan)
         loaded = layout.load(conn, layout.restaurant_id("Pub 1"))

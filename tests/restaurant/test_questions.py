@@ -45,7 +45,7 @@ def violated(conn: Connection) -> list[int]:
 @pytest.fixture
 def table(conn: Connection) -> Connection:
     """The demo's tables, empty."""
-    conn.execute(SCHEMA_SQL.read_bytes())
+    conn.execute(SCHEMA_SQL)
     return conn
 
 

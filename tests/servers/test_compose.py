@@ -13,7 +13,7 @@ import yaml
 
 from collector.build.servers import OTELCOL, RECIPES
 from tests.exporters.support import count
-from tests.servers.gateway import CONFIGS, KAFKA
+from tests.servers.gateway import CONFIGS
 from tests.servers.sending import send_jobs
 from tests.servers.test_configs import VARIABLE
 from tests.sink.program import Sink
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 COLLECTOR: Final = CONFIGS.parent
 COMPOSE: Final[dict[str, Any]] = yaml.safe_load((COLLECTOR / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
-PROFILES: Final = ("otlp", "kafka")
 COLLECTORS: Final = [name for name, one in SERVICES.items() if "collector" in one.get("image", "")]
 _ADDRESS: Final = re.compile(r"^(?!0\.0\.0\.0)([\w.-]+):\d+$")
 
@@ -51,24 +50,14 @@ def configs(service: dict[str, Any]) -> list[Path]:
     return [inside(service, word) for word in service["command"] if word.endswith(".yaml")]
 
 
-def hosts(profile: str) -> set[str]:
-    """Give the names by which the services of a profile are reached."""
-    found = set()
-    for name, service in SERVICES.items():
-        if profile in service["profiles"]:
-            found |= {name, *service.get("networks", {}).get("default", {}).get("aliases", ())}
-    return found
-
-
 def test_images_are_of_one_version() -> None:
-    """None is the newest of the day; and the Collector and Kafka are those that the tests run."""
+    """None is the newest of the day; and the Collector is the one that the tests run."""
     images = {service["image"] for service in SERVICES.values() if "image" in service}
     built = [service["build"]["dockerfile_inline"] for service in SERVICES.values() if "build" in service]
     images |= {image for recipe in built for image in re.findall(r"^FROM (\S+)$", recipe, re.MULTILINE)}
     assert [image for image in images if not re.fullmatch(r"[\w/-]+:v?\d+\.\d+(\.\d+)?(-slim)?", image)] == []
     (ours,) = re.findall(r"^  version: (\S+)$", (RECIPES / "collector.yaml").read_text(encoding="utf-8"), re.MULTILINE)
-    (broker,) = re.findall(r"<version>(\d+\.\d+\.\d+)<", (RECIPES / "kafka.xml").read_text(encoding="utf-8"))
-    assert {f"otel/opentelemetry-collector-contrib:{ours}", f"apache/kafka:{broker}"} <= images
+    assert f"otel/opentelemetry-collector-contrib:{ours}" in images
 
 
 def test_ports_are_on_loopback() -> None:
@@ -96,9 +85,9 @@ def test_what_the_servers_read_is_there() -> None:
     provisioned = inside(grafana, grafana["environment"]["GF_PATHS_PROVISIONING"])
     files = provisioned.glob("*/*.yaml")
     found = {file.parent.name: yaml.safe_load(file.read_text(encoding="utf-8")) for file in files}
-    assert found.keys() == {"datasources", "dashboards"}
+    assert found.keys() == {"datasources"}
     for source in found["datasources"]["datasources"]:
-        assert re.split("[/:]+", source["url"].removeprefix("http://"))[0] in hosts("otlp") & hosts("kafka")
+        assert re.split("[/:]+", source["url"].removeprefix("http://"))[0] in SERVICES
 
 
 @pytest.mark.parametrize("name", COLLECTORS)
@@ -119,35 +108,25 @@ def test_a_collector_is_given_what_its_configurations_ask_for(tmp_path: Path, na
 
 
 def test_every_configuration_is_used() -> None:
-    """Except the one for TLS and a token, which these containers have no certificate for."""
+    """Except those for TLS and a token, which these containers have no certificate for, and for Kafka."""
     used = {file.resolve() for name in COLLECTORS for file in configs(SERVICES[name])}
-    assert {file.name for file in CONFIGS.glob("*.yaml") if file.resolve() not in used} == {"sink.yaml"}
+    assert {file.name for file in CONFIGS.glob("*.yaml") if file.resolve() not in used} == {
+        "sink.yaml",
+        "gateway-kafka.yaml",
+    }
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_whoever_is_spoken_to_is_there(profile: str) -> None:
-    """Every address in an environment is of a service of the same profile; so is whatever is waited for."""
-    there = hosts(profile)
+def test_whoever_is_spoken_to_is_there() -> None:
+    """Every address in an environment is of a service."""
     for name, service in SERVICES.items():
-        assert set(service["profiles"]) <= set(PROFILES), name
-        if profile not in service["profiles"]:
-            continue
         said = [_ADDRESS.match(str(value)) for value in service.get("environment", {}).values()]
-        assert {found[1] for found in said if found} <= there, name
-        assert set(service.get("depends_on", ())) <= there, name
-
-
-def test_the_topics_are_made() -> None:
-    """Both of gateway-kafka.yaml, by the names that it has by default."""
-    asked = dict(VARIABLE.findall(KAFKA.read_text(encoding="utf-8")))
-    (script,) = SERVICES["topics"]["command"]
-    for topic in ("KAFKA_ROWS", "KAFKA_TRACES"):
-        assert asked[topic].removeprefix(":-") in script.split()
+        assert {found[1] for found in said if found} <= SERVICES.keys(), name
 
 
 def test_its_table_takes_rows(conn: Connection, dsn: str) -> None:
     """As a sink writes them: a job's five."""
-    conn.execute((COLLECTOR / "compose" / "table.sql").read_bytes())
+    (source,) = [source for source, target in mounts(SERVICES["postgres"]) if target.endswith("/table.sql")]
+    conn.execute((COLLECTOR / source).read_bytes())
     with Sink(dsn) as sink:
         send_jobs(f"127.0.0.1:{sink.ports['grpc']}")
         assert count(conn) == 5

@@ -1,4 +1,4 @@
--- The table as the data contract has it, without the parents that the host's application would have: for compose.yaml.
+-- The host's table, as the data contract has it; its foreign keys are made where the application's own tables are.
 CREATE TABLE observability_events (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     created_at timestamptz NOT NULL DEFAULT now(),
