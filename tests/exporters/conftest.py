@@ -9,6 +9,7 @@ import pytest
 from observability_events.pipeline import Pipeline
 from observability_events.postgres import PostgresWriter
 from tests.exporters.support import settings
+from tests.exporters.table_writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,3 +27,11 @@ def pipelines() -> Iterator[Callable[..., Pipeline]]:
     yield make
     for pipeline in made:
         pipeline.shutdown(0)
+
+
+@pytest.fixture
+def writer(dsn: str) -> Iterator[Writer]:
+    """A writer into the test's schema."""
+    made = Writer(settings(dsn))
+    yield made
+    made.disconnect()

@@ -11,36 +11,19 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from observability_events import postgres, wire
+from observability_events import postgres
 from observability_events.failures import TableUnfitError
-from observability_events.postgres import PostgresWriter
 from tests.exporters.support import NOW, add_parent, count, read, row, settings
+from tests.exporters.table_writer import Writer
 from tests.postgres import Connection, create_events_table, insert_only_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from observability_events.rows import Row
 
 TABLE = "observability_events"
 OUTSIDE = "CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {} RETURN NEW; END $$"
 BEFORE = "CREATE TRIGGER fills BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION fill()"
-
-
-class Writer(PostgresWriter):
-    """The writer, taking rows as they are."""
-
-    def write(self, *rows: Row) -> int:
-        """Encode and insert."""
-        return self.insert([wire.encode(one) for one in rows])
-
-
-@pytest.fixture
-def writer(dsn: str) -> Iterator[Writer]:
-    """A writer into the test's schema, as the superuser."""
-    made = Writer(settings(dsn))
-    yield made
-    made.disconnect()
 
 
 @pytest.fixture

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import wrapt
-from opentelemetry import trace
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import (
@@ -25,7 +20,6 @@ from opentelemetry.sdk.trace.sampling import (
     ParentBased,
     Sampler,
     SamplingResult,
-    TraceIdRatioBased,
 )
 from opentelemetry.trace import (
     Link,
@@ -33,21 +27,19 @@ from opentelemetry.trace import (
     SpanContext,
     SpanKind,
     StatusCode,
-    TraceFlags,
     TraceState,
-    set_span_in_context,
 )
 
 from observability_events import AutoAssignSampler
-from otel_auto_assign import Flags, configure, semconv, traced_job, traced_quote
-from otel_auto_assign._lean import LeanSpan, lean
+from otel_auto_assign._lean import LeanSpan
 from otel_auto_assign._span_source import SpanSource
 from otel_auto_assign._spans import end_span
+from tests.instrumentation.sdk_spans import AT_END, ATTRIBUTES, END, START, a_life, local, provider, remote
 
-ATTRIBUTES: dict[str, Any] = {"auto_assign.flow": "job", "auto_assign.success": True, "auto_assign.alternates": 3}
-AT_END: dict[str, Any] = {"auto_assign.reason": "Ħ", "auto_assign.success": False}
-START, END = 1_700_000_000_000_000_001, 1_700_000_000_000_000_777
-RESOURCE = Resource({"service.name": "tests"})
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry import trace
 
 
 class Adding(Sampler):
@@ -84,35 +76,6 @@ class Watching(sdk.SpanProcessor):
     def on_end(self, span: sdk.ReadableSpan) -> None:
         assert isinstance(span, sdk.ReadableSpan)
         self.seen.append(("end", span.end_time, span.status.status_code))
-
-
-def provider(sampler: Sampler = ALWAYS_ON, *processors: sdk.SpanProcessor, **options: Any) -> sdk.TracerProvider:
-    """Build a provider that keeps nothing beyond the test."""
-    made = sdk.TracerProvider(sampler=sampler, resource=RESOURCE, shutdown_on_exit=False, **options)
-    for processor in processors:
-        made.add_span_processor(processor)
-    return made
-
-
-def remote(flags: int, state: str | None = None) -> Context:
-    """A context with a parent in another process."""
-    parent = SpanContext(
-        0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(flags), trace_state=TraceState.from_header([state or ""])
-    )
-    return set_span_in_context(NonRecordingSpan(parent), Context())
-
-
-def local(flags: int) -> Context:
-    """A context with a parent in this process, which nobody records."""
-    parent = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(flags))
-    return set_span_in_context(NonRecordingSpan(parent), Context())
-
-
-def a_life(source: SpanSource, context: Context, error: tuple[str, str] | None) -> Any:
-    """Start a span and end it."""
-    span = source.start("auto_assign.quote", context, dict(ATTRIBUTES), START)
-    end_span(span, dict(AT_END), error, END)
-    return span
 
 
 def public(tracer: trace.Tracer) -> SpanSource:
@@ -302,132 +265,6 @@ def test_the_sdk_counts_them_among_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     assert counted[0]
 
 
-# -- where the public API has to do --------------------------------------------------------------------------------
-
-
-class AnotherTracer(sdk.Tracer):
-    """A vendor's."""
-
-
-def of_another_class() -> trace.Tracer:
-    """A tracer of a class of its own."""
-    tracer = provider().get_tracer("x")
-    tracer.__class__ = AnotherTracer
-    return tracer
-
-
-def patched(owner: type, name: str) -> Callable[[pytest.MonkeyPatch], trace.Tracer]:
-    """A tracer with a method that an agent has replaced, by a function of its own."""
-
-    def make(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
-        original = getattr(owner, name)
-
-        def replaced(*args: Any, **kwargs: Any) -> Any:
-            return original(*args, **kwargs)
-
-        monkeypatch.setattr(owner, name, replaced)
-        return provider().get_tracer("x")
-
-    return make
-
-
-def wrapped(owner: type, name: str) -> Callable[[pytest.MonkeyPatch], trace.Tracer]:
-    """A tracer with a method in a proxy of wrapt's, which looks like the method itself."""
-
-    def make(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
-        def around(call: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
-            return call(*args, **kwargs)
-
-        monkeypatch.setattr(owner, name, wrapt.FunctionWrapper(getattr(owner, name), around))
-        return provider().get_tracer("x")
-
-    return make
-
-
-def with_a_field_more(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
-    """A tracer of an SDK whose spans have a field that we do not know."""
-    original = sdk.Span.__init__
-
-    def patched(self: sdk.Span, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        self._of_a_later_version = []  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(sdk.Span, "__init__", patched)
-    return provider().get_tracer("x")
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda _: of_another_class(),
-        patched(sdk.Tracer, "start_span"),
-        wrapped(sdk.Tracer, "start_span"),
-        patched(sdk._Span, "start"),
-        wrapped(sdk._Span, "start"),
-        patched(ParentBased, "should_sample"),
-        wrapped(ParentBased, "should_sample"),
-        patched(type(ALWAYS_ON), "should_sample"),
-        with_a_field_more,
-        lambda _: provider(span_limits=sdk.SpanLimits(max_span_attributes=20)).get_tracer("x"),
-        lambda _: provider(span_limits=sdk.SpanLimits(max_span_attribute_length=100)).get_tracer("x"),
-    ],
-    ids=[
-        "class",
-        "start_span",
-        "start_span by wrapt",
-        "start",
-        "start by wrapt",
-        "parent based",
-        "parent based by wrapt",
-        "always on",
-        "field",
-        "count",
-        "length",
-    ],
-)
-def test_what_is_not_as_known_goes_through_the_public_api(
-    make: Callable[[pytest.MonkeyPatch], trace.Tracer], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The span is there all the same, made by the tracer itself."""
-    tracer = make(monkeypatch)
-    assert lean(tracer) is None
-
-    span = a_life(SpanSource(tracer), Context(), None)
-
-    assert isinstance(span, sdk.Span)
-    assert not isinstance(span, LeanSpan)
-    assert span.attributes == {**ATTRIBUTES, **AT_END}
-
-
-def test_a_tracer_that_is_turned_off_gives_no_spans() -> None:
-    """The SDK's own switch for tracers is honoured, at once."""
-    tracer: Any = provider().get_tracer("x")
-    if not hasattr(tracer, "_tracer_config"):
-        pytest.skip("tracers of this SDK cannot be turned off")
-    source = SpanSource(tracer)
-    assert source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START).is_recording()
-    tracer._tracer_config = sdk._TracerConfig(is_enabled=False)
-
-    assert not source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START).is_recording()
-
-
-def test_a_tracer_that_wraps_another_is_asked_itself() -> None:
-    """Only the API's own proxy is looked behind: what a host's wrapper adds stays."""
-
-    class Wrapper(trace.NoOpTracer):
-        def __init__(self, inner: trace.Tracer) -> None:
-            self._tracer = inner
-
-        def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
-            span = self._tracer.start_span(*args, **kwargs)
-            span.set_attribute("tenant", "t-1")
-            return span
-
-    span = a_life(SpanSource(Wrapper(provider().get_tracer("x"))), Context(), None)
-
-    assert span.attributes["tenant"] == "t-1"
-
-
 def test_what_exporters_get_can_be_copied_deeply() -> None:
     """A redacting exporter works on a copy, as it does with the SDK's spans."""
     for source, exporter, _ in both(provider):
@@ -446,108 +283,3 @@ def test_spans_of_one_tracer_share_no_lock() -> None:
 
     assert spans[0]._lock is not spans[1]._lock
     assert spans[0]._attributes._lock is not spans[1]._attributes._lock
-
-
-def test_a_provider_that_comes_later_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first call may come before the host has set its tracer provider up."""
-    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
-    configure()
-    source = SpanSource(trace.get_tracer("x"))
-    assert not source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START).is_recording()
-
-    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider())
-
-    assert isinstance(source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START), LeanSpan)
-
-
-def test_decorated_calls_have_lean_spans(caplog: pytest.LogCaptureFixture) -> None:
-    """What decorators start is lean under the SDK as it is installed; if not, its cost has doubled unnoticed."""
-    exporter = InMemorySpanExporter()
-    seen = []
-    configure(tracer_provider=provider(ALWAYS_ON, SimpleSpanProcessor(exporter)))
-
-    @traced_quote
-    def quote() -> dict[str, Any]:
-        seen.append(trace.get_current_span())
-        return {"hold": "h"}
-
-    with caplog.at_level(logging.INFO), traced_job():
-        seen.append(trace.get_current_span())
-        quote()
-
-    assert [type(span).__mro__[1] for span in seen] == [LeanSpan, LeanSpan]
-    assert {span.name for span in exporter.get_finished_spans()} == {
-        semconv.SPAN_JOB,
-        semconv.SPAN_ATTEMPT,
-        semconv.SPAN_QUOTE,
-    }
-    assert caplog.records == []
-
-
-class Counting(TraceIdRatioBased):
-    """Counts how often it is asked."""
-
-    asked = 0
-
-    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
-        self.asked += 1
-        return super().should_sample(*args, **kwargs)
-
-
-@pytest.mark.parametrize(
-    ("sampler", "context", "flags_are_read"),
-    [
-        (ALWAYS_OFF, Context(), 0),
-        (ParentBased(ALWAYS_ON), remote(0), 0),
-        (ParentBased(ALWAYS_ON), remote(1), 1),
-        (ParentBased(ALWAYS_ON), Context(), 1),
-        (ParentBased(ALWAYS_ON, remote_parent_not_sampled=ALWAYS_ON), remote(0), 1),
-        (ParentBased(ALWAYS_ON, remote_parent_not_sampled=ALWAYS_ON), local(0), 0),
-        (ParentBased(ALWAYS_ON, local_parent_not_sampled=ALWAYS_ON), local(0), 1),
-        (ParentBased(ALWAYS_ON, local_parent_not_sampled=ALWAYS_ON), remote(0), 0),
-        (AutoAssignSampler(ParentBased(ALWAYS_ON)), remote(0), 1),
-        (Counting(0.0), Context(), 1),
-    ],
-    ids=[
-        "off",
-        "parent off",
-        "parent on",
-        "root",
-        "a remote parent off is on",
-        "but not a local one",
-        "a local parent off is on",
-        "but not a remote one",
-        "rows",
-        "ratio",
-    ],
-)
-def test_nothing_is_read_for_a_direct_quote_that_is_dropped_whatever_it_says(
-    sampler: Sampler, context: Context, flags_are_read: int
-) -> None:
-    """Flags and arguments are read only where the sampler may want to see them, and it is asked once."""
-    read = []
-    seen = []
-
-    def flags() -> Flags:
-        read.append(1)
-        return Flags(retry_policy_v2=True, planner_cache=False)
-
-    @traced_quote
-    def quote(booking_id: str) -> dict[str, Any]:
-        seen.append(trace.get_current_span())
-        return {"hold": "h"}
-
-    configure(tracer_provider=provider(sampler), flag_provider=flags)
-    token = attach(context)
-    try:
-        quote("b-1")
-    finally:
-        detach(token)
-
-    above = trace.get_current_span(context).get_span_context()
-    (span,) = seen
-    assert len(read) == flags_are_read
-    assert span.get_span_context().is_valid
-    assert span.get_span_context().trace_id == above.trace_id or not above.is_valid
-    if isinstance(sampler, Counting):
-        assert sampler.asked == 1
