@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from collector.build.servers import ALL
+from tests.servers.running import kafka
 
 HERE = Path(__file__).parent
 MARKER = "servers"
@@ -28,3 +30,10 @@ def _built() -> None:
     """Fail where a server was not built."""
     missing = [server.name for server in ALL if not server.current]
     assert not missing, f"{', '.join(missing)}: not built; run `make servers`"
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Kafka that nobody stops; each test has topics and groups of its own."""
+    with kafka(tmp_path_factory.mktemp("kafka")) as address:
+        yield address
