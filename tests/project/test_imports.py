@@ -46,6 +46,7 @@ EXPORTER: Final = (
     {"observability_events"},
     {"observability_events.sink", "observability_events.checkup"},
     {"observability_events.sink.kafka", "observability_events.sink.receiver"},
+    {"observability_events.sink.kafka_telemetry"},
     {"observability_events.sink.consuming"},
     {"observability_events.sink.group", "observability_events.sink.lag", "observability_events.sink.letterbox"},
     {"observability_events.sink.hand", "observability_events.sink.kafka_properties"},

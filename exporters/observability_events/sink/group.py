@@ -12,7 +12,6 @@ was, paused too, so after every assignment all are told how they are to be.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
@@ -80,9 +79,7 @@ class Group:
         self._complaint = Complaint(_log, "Kafka answers again")
         self.assigned: frozenset[int] = frozenset()
         self.joined = False
-        self._consumer = Consumer(
-            properties | {"on_commit": self._committed, "error_cb": self._failed}, logger=librdkafka_log()
-        )
+        self._consumer = Consumer(properties | {"on_commit": self._committed, "error_cb": self._failed})
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
     def take(self, seconds: float) -> Message | None:
@@ -205,8 +202,3 @@ class Group:
         self._owed = {each: offset for each, offset in self._owed.items() if each not in gone}
         self._on_dropped(gone)
         _log.info("of %s it has partitions %s, others have %s", self._topic, sorted(self.assigned), sorted(gone))
-
-
-def librdkafka_log() -> logging.Logger:
-    """Give the logger that librdkafka speaks by."""
-    return logging.getLogger(f"{__name__}.librdkafka")

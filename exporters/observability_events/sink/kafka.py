@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +20,7 @@ except ModuleNotFoundError as missing:
     ) from None
 
 from observability_events.sink.consuming import Consuming
-from observability_events.sink.group import FencedError, Group, GroupError, librdkafka_log
+from observability_events.sink.group import FencedError, Group, GroupError
 from observability_events.sink.health_door import HealthDoor
 from observability_events.sink.kafka_properties import Properties
 from observability_events.sink.kafka_telemetry import KafkaTelemetry
@@ -61,7 +60,6 @@ class _Sink:
     def __init__(self, settings: Settings) -> None:
         properties = Properties(settings)
         letters = settings.sink_kafka_dead_letters or f"{settings.sink_kafka_topic}.dead-letters"
-        librdkafka_log().addFilter(_Hiding(properties))
         self.writer = SinkWriter(settings)
         letterbox = Letterbox(properties.producer(), letters, settings.sink_timeout)
         self.consuming = Consuming(self.writer, letterbox, settings)
@@ -86,18 +84,6 @@ class _Sink:
     def ready(self) -> bool:
         """Whether it is of the group, and brokers and database answer."""
         return self.group.joined and self.lag.answered and self.writer.ready and not self.draining
-
-
-class _Hiding(logging.Filter):
-    """Takes secrets out of what librdkafka says."""
-
-    def __init__(self, properties: Properties) -> None:
-        super().__init__()
-        self._properties = properties
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = self._properties.hidden(record.getMessage()), ()
-        return True
 
 
 async def _run(settings: Settings) -> None:

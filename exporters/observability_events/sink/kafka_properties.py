@@ -5,6 +5,7 @@ https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,12 +50,15 @@ class Properties:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._more = _read(settings.sink_kafka_properties) if settings.sink_kafka_properties else {}
+        self._log = logging.getLogger(f"{__name__}.librdkafka")
+        self._log.addFilter(self._without_secrets)
 
     def connection(self) -> dict[str, Any]:
         """Give those of whoever speaks to the brokers."""
         return {
             "bootstrap.servers": self._settings.sink_kafka_servers,
             "client.id": SINK_APPLICATION_NAME,
+            "logger": self._log,
             "topic.metadata.refresh.interval.ms": METADATA_MS,
             **{name: value for name, value in self._more.items() if name.startswith(_OF_ALL)},
         }
@@ -86,6 +90,10 @@ class Properties:
             "message.timeout.ms": int(self._settings.sink_timeout * 1000),
             **self.connection(),
         }
+
+    def _without_secrets(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = self.hidden(record.getMessage()), ()
+        return True
 
     def hidden(self, text: str) -> str:
         """Give ``text`` without the secrets of the file."""

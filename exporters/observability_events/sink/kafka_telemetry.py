@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from otel_auto_assign.settings import Settings
 
 TABLE: Final = (
-    (semconv.METRIC_SINK_LAG, UP_DOWN_COUNTER, "{message}", "Messages of a partition of its own that are not committed."),
+    (semconv.METRIC_SINK_LAG, UP_DOWN_COUNTER, "{message}", "Messages of one of its partitions, not committed."),
     (semconv.METRIC_SINK_MESSAGES, COUNTER, "{message}", "Messages whose rows are safe, or that are dead letters."),
     (semconv.METRIC_SINK_RETRIES, COUNTER, "{batch}", "How often a batch could not be finished and was tried again."),
     (semconv.METRIC_SINK_DEAD_LETTERS, COUNTER, "{message}", "Messages that could not be read, now in their topic."),

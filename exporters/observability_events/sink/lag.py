@@ -15,7 +15,6 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # its stubs do not export it
 
 from observability_events.complaints import Complaint, Remarks
-from observability_events.sink.group import librdkafka_log
 from otel_auto_assign import _guard
 from otel_auto_assign._guard import SafeLog
 
@@ -80,7 +79,7 @@ class Lag:
         self._ended.set()
 
     def _work(self) -> None:
-        client = AdminClient(self._properties, logger=librdkafka_log())
+        client = AdminClient(self._properties)
         while not self._ended.wait(0 if self._answered_at == -math.inf else EVERY_SECONDS):
             try:
                 self._look(client)
