@@ -33,10 +33,10 @@ class Topic:
         """Its dead letters' topic."""
         return Topic(self.broker, self.name + LETTERS, 1)
 
-    def make(self, *, letters: bool = True, **config: str) -> Topic:
+    def make(self, *, letters: bool = True, config: dict[str, str] | None = None) -> Topic:
         """Make it, as an operator would."""
         client = AdminClient({"bootstrap.servers": self.broker})
-        new = [NewTopic(self.name, self.partitions, 1, config=config)]
+        new = [NewTopic(self.name, self.partitions, 1, config=config or {})]
         if letters:
             new.append(NewTopic(self.letters.name, 1, 1))
         for made in client.create_topics(new).values():

@@ -113,7 +113,7 @@ class Consuming:
         letters: list[tuple[Message, str]] = []
         for message in self._hand.unsafe:
             try:
-                readable.append((message, decoded(message.value() or b"", self._form)))
+                readable.append((message, decoded(_body(message), self._form)))
             except UndecodableError as error:
                 letters.append((message, str(error)))
         deadline = min(time.monotonic() + self._timeout, self._until)
@@ -163,3 +163,10 @@ class Consuming:
         if letters:
             return f"the dead-letter topic does not take them: {letters}"
         return rows or "the rows were not written in time"
+
+
+def _body(message: Message) -> bytes:
+    body = message.value()
+    if body is None:
+        raise UndecodableError("the message has no value")
+    return body

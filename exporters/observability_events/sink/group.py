@@ -141,7 +141,7 @@ class Group:
             self._pay()
         message = self._consumer.poll(seconds)
         if self._fatal is not None:
-            if self._fatal.code() == KafkaError.FENCED_INSTANCE_ID or "FENCED" in self._fatal.str().upper():
+            if "fenced" in self._fatal.str():  # of what was fatal there is only the text
                 raise FencedError
             raise GroupError(self._hidden(self._fatal.str()))
         if message is None:
@@ -179,7 +179,7 @@ class Group:
                 del self._owed[each.partition]
 
     def _failed(self, error: KafkaError) -> None:
-        if error.fatal():
+        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001 - librdkafka's own code is called so
             self._fatal = error
         elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             self._complaint.trouble(
