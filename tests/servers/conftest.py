@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from collector.build.debian import DEBIAN
 from collector.build.servers import ALL
 from tests.servers.running import kafka
 
@@ -28,7 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True, scope="session")
 def _built() -> None:
     """Fail where a server was not built."""
-    missing = [server.name for server in ALL if not server.current]
+    missing = [server.name for server in (*ALL, *DEBIAN) if not server.current]
     assert not missing, f"{', '.join(missing)}: not built; run `make servers`"
 
 
