@@ -37,7 +37,7 @@ help:
 	@echo "make zero-code    a web server, a queue and its worker, traced without a change of their source; needs redis-server"
 	@echo "make test     the tests                                             (ARGS: pytest's)"
 	@echo "make test-debian      those that use the database, on PostgreSQL 15, with pgbouncer, Redis and TLS; installs them by apt-get"
-	@echo "make servers  a real Collector, Jaeger and Kafka, built once into .servers; needs Go, a JDK 17 and Maven"
+	@echo "make servers  a real Collector, Jaeger, Kafka, Prometheus and Redis, once, into .servers; needs Go, a JDK 17 and Maven"
 	@echo "make test-servers     what is proven with them"
 	@echo "make test-versions    all of them on $(VERSIONS)   (a missing Python is skipped; MISSING=fail: fails)"
 	@echo "make check    ruff, its formatter, mypy, import direction"

@@ -145,11 +145,20 @@ METRIC_SPOOL_PENDING: Final = "auto_assign.exporter.spool.pending"
 METRIC_SPOOL_USAGE: Final = "auto_assign.exporter.spool.usage"
 METRIC_SPOOL_LIMIT: Final = "auto_assign.exporter.spool.limit"
 METRIC_CIRCUIT: Final = "auto_assign.exporter.circuit"
+METRIC_SINK_LAG: Final = "auto_assign.sink.lag"
+METRIC_SINK_MESSAGES: Final = "auto_assign.sink.messages"
+METRIC_SINK_RETRIES: Final = "auto_assign.sink.retries"
+METRIC_SINK_DEAD_LETTERS: Final = "auto_assign.sink.dead_letters"
+METRIC_SINK_COMMIT_DURATION: Final = "auto_assign.sink.commit.duration"
 
 COMPONENT_NAME: Final = "otel.component.name"
 COMPONENT_TYPE: Final = "otel.component.type"
 COMPONENT_PIPELINE: Final = "observability_events.pipeline.Pipeline"  # the value: a class where no standard one fits
 COMPONENT_SINK: Final = "observability_events.sink.writing.SinkWriter"
+COMPONENT_KAFKA: Final = "observability_events.sink.consuming.Consuming"
+MESSAGING_DESTINATION: Final = "messaging.destination.name"
+MESSAGING_PARTITION: Final = "messaging.destination.partition.id"
+MESSAGING_GROUP: Final = "messaging.consumer.group.name"
 METRIC_CIRCUIT_STATE: Final = "auto_assign.exporter.circuit.state"
 
 ERROR_QUEUE_FULL: Final = "queue_full"  # the conventions prescribe these three

@@ -95,6 +95,41 @@ def _address(value: str) -> None:
     address(value)
 
 
+def _servers(value: str) -> None:
+    if not value.strip():
+        raise ValueError("must be host and port such as 127.0.0.1:9092")
+    for each in value.split(","):
+        if address(each) is None:
+            raise ValueError("must be host and port such as 127.0.0.1:9092")
+
+
+OTLP_PROTO: Final = "otlp_proto"
+OTLP_JSON: Final = "otlp_json"
+ENCODINGS: Final = (OTLP_PROTO, OTLP_JSON)
+"""Of spans in a message of Kafka."""
+_TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+
+def _encoding(value: str) -> None:
+    if value not in ENCODINGS:
+        raise ValueError(f"must be one of {', '.join(ENCODINGS)}")
+
+
+def _topic(value: str) -> None:
+    if not _TOPIC.fullmatch(value) or value in {".", ".."}:
+        raise ValueError("must be a topic of Kafka: up to 249 letters, digits, dots, underscores and hyphens")
+
+
+def _topic_or_none(value: str) -> None:
+    if value:
+        _topic(value)
+
+
+def _named(value: str) -> None:
+    if not value.strip():
+        raise ValueError("must not be empty")
+
+
 def _path(value: str) -> None:
     try:
         if b"\0" not in os.fsencode(value):
@@ -332,6 +367,55 @@ class Settings:
         "OTEL_AUTO_ASSIGN_SINK_CONNECTIONS",
         doc="The connections to the database by which a sink writes at the same time.",
         check=_positive,
+    )
+    sink_health: str = _setting(
+        "127.0.0.1:13134",
+        "OTEL_AUTO_ASSIGN_SINK_HEALTH",
+        doc="Where `otel-auto-assign sink kafka` answers `/healthz` and `/readyz`: host and port, or `off`.",
+        check=_address,
+    )
+    sink_kafka_servers: str = _setting(
+        "127.0.0.1:9092",
+        "OTEL_AUTO_ASSIGN_SINK_KAFKA_SERVERS",
+        doc="The brokers that `otel-auto-assign sink kafka` asks first: host and port, with commas between them.",
+        check=_servers,
+    )
+    sink_kafka_topic: str = _setting(
+        "otlp_spans",
+        "OTEL_AUTO_ASSIGN_SINK_KAFKA_TOPIC",
+        doc="The topic that it reads spans from.",
+        check=_topic,
+    )
+    sink_kafka_encoding: str = _setting(
+        OTLP_PROTO,
+        "OTEL_AUTO_ASSIGN_SINK_KAFKA_ENCODING",
+        doc="How they are written there: `otlp_proto` or `otlp_json`, as the Collector calls it.",
+        check=_encoding,
+    )
+    sink_kafka_group: str = _setting(
+        "auto-assign-rows",
+        "OTEL_AUTO_ASSIGN_SINK_KAFKA_GROUP",
+        doc="The consumer group, which all sinks of one table share.",
+        check=_named,
+    )
+    sink_kafka_instance: str = _setting(
+        "",
+        "OTEL_AUTO_ASSIGN_SINK_KAFKA_INSTANCE",
+        doc="A name that this process alone has in the group, and has again after a restart (static membership): its "
+        "partitions wait for it as long as `session.timeout.ms`, and nobody else moves.",
+    )
+    sink_kafka_dead_letters: str = _setting(
+        "",
+        "OTEL_AUTO_ASSIGN_SINK_KAFKA_DEAD_LETTERS",
+        doc="The topic for messages that cannot be read. Default: the topic's name and `.dead-letters`.",
+        check=_topic_or_none,
+    )
+    sink_kafka_properties: str = _setting(
+        "",
+        "OTEL_AUTO_ASSIGN_SINK_KAFKA_PROPERTIES",
+        doc="A file with more of librdkafka's properties, `name=value` a line: TLS, SASL and the like. Its secrets are "
+        "never logged.",
+        check=_path,
     )
     reconcile_dsn: str = _setting(
         "",

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from typing import Final
 import psycopg
 import pytest
 
+from collector.build import debian
 from examples.embedded_postgres import EmbeddedPostgres
 
 VERSION: Final = 15
@@ -64,15 +64,7 @@ def install(programs: Path) -> None:
     packages = " ".join(PACKAGES)
     by_hand = f"install the packages {packages} of Debian 12, or run `make test` with AUTO_ASSIGN_TEST_DSN"
     missing = f"{programs}, {' or '.join(TOOLS)} is missing"
-    if shutil.which("apt-get") is None:
-        raise RuntimeError(f"{missing}, and this system has no apt-get: {by_hand}")
-    if os.geteuid() != 0:
-        raise RuntimeError(f"{missing}, and only root can install it: apt-get install {packages}")
-    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (("update",), ("install", "--yes", "--no-install-recommends", *PACKAGES)):
-        done = subprocess.run(["apt-get", "-qq", *command], env=environ, stdout=subprocess.DEVNULL, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(f"apt-get {' '.join(command)} failed (see above): {by_hand}")
+    debian.install(*PACKAGES, missing=missing, otherwise=by_hand)
     if not installed(programs):
         raise RuntimeError(f"{packages} were installed, but {missing}: {by_hand}")
 

@@ -68,7 +68,7 @@ def test_a_bad_value_is_reported_and_its_default_shown(caplog: pytest.LogCapture
     done = run("settings", OTEL_EXPORTER_OBSERVABILITY_EVENTS_BATCH_SIZE="-3")
 
     assert done.exit_code == 0
-    assert "batch_size         500" in done.stdout
+    assert "batch_size               500" in done.stdout
     assert "'-3' is not usable" in caplog.text
 
 

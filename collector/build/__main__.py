@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 
+from collector.build.debian import DEBIAN
 from collector.build.servers import ALL, SERVERS
 
 
 def main() -> int:
     """Build what is missing or out of date; go on to the next where one cannot be."""
     failed = False
-    for server in ALL:
+    for server in (*ALL, *DEBIAN):
         if server.current:
             print(f"{server.name}: there")
             continue

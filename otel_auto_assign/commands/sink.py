@@ -73,6 +73,76 @@ def otlp(
         exits.leave(exits.USAGE, str(error))
 
 
+@sink.command()
+def kafka(
+    *,
+    servers: Annotated[
+        str,
+        typer.Option(metavar="ADDRESSES", help="The brokers to ask first. By default the setting.", show_default=False),
+    ] = "",
+    topic: Annotated[
+        str, typer.Option(metavar="NAME", help="What to read. By default the setting.", show_default=False)
+    ] = "",
+    encoding: Annotated[
+        str, typer.Option(metavar="NAME", help="otlp_proto or otlp_json. By default the setting.", show_default=False)
+    ] = "",
+    group: Annotated[
+        str, typer.Option(metavar="NAME", help="The consumer group. By default the setting.", show_default=False)
+    ] = "",
+    instance: Annotated[
+        str, typer.Option(metavar="NAME", help="A name that only this process has in the group.", show_default=False)
+    ] = "",
+    dead_letters: Annotated[
+        str, typer.Option(metavar="NAME", help="The topic for what cannot be read.", show_default=False)
+    ] = "",
+    properties: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="More of librdkafka's properties, name=value a line.", show_default=False),
+    ] = "",
+    health: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Where to answer /healthz and /readyz, or off.", show_default=False),
+    ] = "",
+    dsn: Dsn = "",
+    table: Table = "",
+) -> None:
+    """Read spans from Kafka, and commit offsets when the rows are in the table; runs until SIGTERM or SIGINT.
+
+    Exits with 0 then, with 2 if an option, a setting or a property is of no use, with 21 if another process has joined
+    the group under the same `--instance`, and with 40 if the group cannot be read from any more or an address cannot be
+    had. A database, broker or topic that is away is no reason to end. What happens is on the standard error, a JSON
+    object a line.
+    """
+    from observability_events.sink.kafka import FencedError, GroupError, run
+    from observability_events.sink.setup import SetupError
+
+    settings = settings_for(
+        dsn,
+        table,
+        sink_kafka_servers=servers,
+        sink_kafka_topic=topic,
+        sink_kafka_encoding=encoding,
+        sink_kafka_group=group,
+        sink_kafka_instance=instance,
+        sink_kafka_dead_letters=dead_letters,
+        sink_kafka_properties=properties,
+        sink_health=health,
+    )
+    _log_as_json()
+    try:
+        run(settings)
+    except SetupError as error:
+        exits.leave(exits.USAGE, str(error))
+    except FencedError:
+        name = settings.sink_kafka_instance
+        exits.leave(
+            exits.REPLACED,
+            f"another process has joined the group as {name}, and this one has left: give each its own name",
+        )
+    except GroupError as error:
+        exits.leave(exits.CRASHED, f"the group cannot be read from any more: {error}")
+
+
 def _log_as_json() -> None:
     """Have everything that is logged be a line on the standard error, ours from INFO on."""
     handler = logging.StreamHandler()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from observability_events.instruments import TABLE
+from observability_events.sink.kafka_telemetry import TABLE as KAFKA
 from otel_auto_assign.commands.settings import SETTINGS_PAGE
 from otel_auto_assign.settings import settings_table
 from tests.project.sources import ROOT
@@ -23,10 +24,12 @@ def test_the_page_of_settings_is_current() -> None:
 
 
 def test_the_page_of_metrics_is_current() -> None:
-    """Each metric of the pipeline's own stands in it with the fields that it is made from, and no other."""
+    """Each metric of the pipeline's own stands in it with the fields that it is made from, then Kafka's; no other."""
     page = (ROOT / "docs" / "telemetry.md").read_text(encoding="utf-8")
     shown = [line for line in page.splitlines() if line.startswith(("| `otel.", "| `auto_assign."))]
-    assert shown == [f"| `{one.name}` | {one.kind} | `{one.unit}` | {one.source} |" for one in TABLE]
+    assert shown == [f"| `{one.name}` | {one.kind} | `{one.unit}` | {one.source} |" for one in TABLE] + [
+        f"| `{name}` | {kind} | `{unit}` | {meaning} |" for name, kind, unit, meaning in KAFKA
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

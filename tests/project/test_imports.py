@@ -45,9 +45,14 @@ INSTRUMENTATION: Final = (
 EXPORTER: Final = (
     {"observability_events"},
     {"observability_events.sink", "observability_events.checkup"},
-    {"observability_events.sink.receiver"},
+    {"observability_events.sink.kafka", "observability_events.sink.receiver"},
+    {"observability_events.sink.kafka_telemetry"},
+    {"observability_events.sink.consuming"},
+    {"observability_events.sink.group", "observability_events.sink.lag", "observability_events.sink.letterbox"},
+    {"observability_events.sink.hand", "observability_events.sink.kafka_properties"},
     {"observability_events.sink.grpc_door", "observability_events.sink.http_door"},
-    {"observability_events.sink.receiving"},
+    {"observability_events.sink.health_door", "observability_events.sink.receiving"},
+    {"observability_events.sink.http_line", "observability_events.sink.setup"},
     {"observability_events.sink.decoding", "observability_events.sink.writing"},
     {"observability_events.sink.lane"},
     {"observability_events.sink.otlp", "observability_events.surroundings"},
@@ -215,7 +220,7 @@ HOUSES: Final = {
 command line stands on the exporter and on what reads; zero code and the testing kit on both of the first."""
 EXTRAS: Final = {
     "opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "psycopg", "orjson", "typer", "rich", "scipy",
-    "numpy", "grpc", "google", "h11", "openfeature", "pytest",
+    "numpy", "grpc", "google", "h11", "confluent_kafka", "openfeature", "pytest",
 }  # fmt: skip
 """What only an extra installs: the instrumentation must do without."""
 MAY_USE_EXTRAS: Final = (

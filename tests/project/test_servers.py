@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collector.build import servers
+from collector.build.debian import take_prometheus, take_redis
 from collector.build.servers import GO, JAVA, MAVEN, Server
 from tests.project.sources import ROOT
 
@@ -62,6 +63,57 @@ def test_it_is_built_again_when_the_recipe_changes(monkeypatch: pytest.MonkeyPat
     assert [*known, server.current] == [False, True, False]
 
 
+def test_what_is_on_the_path_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is asked of Debian's packages where the system has the programs by itself."""
+    path, folder = tmp_path / "path", tmp_path / "folder"
+    for made in (path, folder):
+        made.mkdir()
+    for name in ("prometheus", "promtool", "redis-server"):
+        (path / name).write_text(name, encoding="utf-8")
+        (path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(path))
+    take_prometheus(folder)
+    take_redis(folder)
+    assert {link.name: link.read_text(encoding="utf-8") for link in folder.iterdir()} == {
+        name: name for name in ("prometheus", "promtool", "redis-server")
+    }
+
+
+@pytest.mark.parametrize(("root", "asked"), [(True, ["update", "download"]), (False, ["download"])])
+def test_prometheus_comes_out_of_its_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, root: bool, asked: list[str]
+) -> None:
+    """It is not installed: that would start it, listening to everybody. So it needs no root."""
+    path, folder, notes = tmp_path / "path", tmp_path / "folder", tmp_path / "notes"
+    for made in (path, folder):
+        made.mkdir()
+    apt_get = f"echo $2 >> {notes}\n[ $2 = update ] || : > prometheus_1_all.deb\n"
+    dpkg_deb = "/bin/mkdir -p $3/usr/bin\n: > $3/usr/bin/prometheus\n: > $3/usr/bin/promtool\n"
+    for name, script in (("apt-get", apt_get), ("dpkg-deb", dpkg_deb)):
+        (path / name).write_text(f"#!/bin/sh\n{script}", encoding="utf-8")
+        (path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(path))
+    monkeypatch.setattr("os.geteuid", lambda: 0 if root else 1000)
+    take_prometheus(folder)
+    assert notes.read_text(encoding="utf-8").split() == asked
+    assert sorted(there.name for there in folder.iterdir()) == ["prometheus", "promtool"]
+
+
+def test_what_apt_get_says_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """After one sentence of ours."""
+    for name, script in (("apt-get", "echo no such package >&2; exit 100"), ("dpkg-deb", "")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(RuntimeError) as refused:
+        take_prometheus(tmp_path)
+    assert str(refused.value).splitlines() == [
+        "apt-get download prometheus failed: install Prometheus with promtool (Debian: prometheus)",
+        "no such package",
+    ]
+
+
 def test_a_step_that_fails_is_shown(tmp_path: Path) -> None:
     """With what it said, and exit code 2; nothing is taken for built."""
     (tmp_path / "copied").mkdir()
@@ -71,9 +123,12 @@ def test_a_step_that_fails_is_shown(tmp_path: Path) -> None:
         run, cwd=tmp_path / "copied", env={"PATH": str(tmp_path), "HOME": os.environ["HOME"]},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+    no_apt_get = "and this system has no apt-get"
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "OpenTelemetry Collector: go is missing: install Go 1.25 or later (https://go.dev/doc/install)",
         "Jaeger: go is missing: install Go 1.25 or later (https://go.dev/doc/install)",
         "Kafka: java is missing: install a JDK 17 (Debian: openjdk-17-jdk-headless)",
+        f"Prometheus: promtool is missing, {no_apt_get}: install Prometheus with promtool (Debian: prometheus)",
+        f"Redis: redis-server is missing, {no_apt_get}: install Redis (Debian: redis-server)",
     ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from collector.build.debian import DEBIAN
 from collector.build.servers import ALL
+from tests.servers.running import kafka
 
 HERE = Path(__file__).parent
 MARKER = "servers"
@@ -26,5 +29,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True, scope="session")
 def _built() -> None:
     """Fail where a server was not built."""
-    missing = [server.name for server in ALL if not server.current]
+    missing = [server.name for server in (*ALL, *DEBIAN) if not server.current]
     assert not missing, f"{', '.join(missing)}: not built; run `make servers`"
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Kafka that nobody stops; each test has topics and groups of its own."""
+    with kafka(tmp_path_factory.mktemp("kafka")) as address:
+        yield address

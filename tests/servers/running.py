@@ -106,9 +106,15 @@ def collector(
 
 
 @contextmanager
-def kafka(folder: Path) -> Iterator[str]:
-    """Run a broker of one node for the block; give its address."""
-    address, controller = free_address(), free_address()
+def kafka(folder: Path, address: str = "", *, more: str = "") -> Iterator[str]:
+    """Run a broker of one node for the block; give its address.
+
+    Args:
+        folder: Gets its log and its data; one that was used before goes on with its data.
+        address: Where it is to be, if not anywhere.
+        more: More of its properties.
+    """
+    address, controller = address or free_address(), free_address()
     properties = folder / "kafka.properties"
     properties.write_text(
         f"""
@@ -123,11 +129,13 @@ offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+{more}
 """,
         encoding="utf-8",
     )
     java = ["java", "-Xmx512m", "-cp", f"{KAFKA}/*"]
-    formatted = [*java, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c", str(properties)]
+    formatted = [*java, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c", str(properties),
+                 "--ignore-formatted"]  # fmt: skip
     subprocess.run(formatted, check=True, capture_output=True)
     with process([*java, "kafka.Kafka", str(properties)], folder / "kafka.log", ready=lambda: listens(address)):
         yield address

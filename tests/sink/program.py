@@ -37,30 +37,20 @@ def message(spans: Sequence[ReadableSpan]) -> bytes:
     return sent
 
 
-class Sink:
-    """A sink, started, with both doors on ports of their own.
+class Program:
+    """A sink that runs, with what it says.
 
     Attributes:
-        ports: Of ``grpc`` and ``http``.
         lines: What it has logged.
     """
 
-    def __init__(self, dsn: str, *options: str, start: Sequence[str] = COMMAND, **environ: str) -> None:
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
         self.lines: list[dict[str, Any]] = []
         self._news = threading.Condition()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "SUPABASE"))}
-        self.process = subprocess.Popen(
-            [*start, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", *options],
-            env=kept | {DSN: dsn} | environ,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.process = subprocess.Popen(list(command), env=kept | dict(environ), stderr=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.ports = {
-            protocol: int(self.says(rf"listening for OTLP/{protocol} on 127.0.0.1:(\d+)")[1])
-            for protocol in ("grpc", "http")
-        }
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -103,6 +93,38 @@ class Sink:
         self.process.kill()
         self.ends()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self.process.poll() is None:
+                self.stop()
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._reader.join(5)
+            assert self.process.stderr is not None
+            self.process.stderr.close()
+
+
+class Sink(Program):
+    """A sink of OTLP, started, with both doors on ports of their own.
+
+    Attributes:
+        ports: Of ``grpc`` and ``http``.
+    """
+
+    def __init__(self, dsn: str, *options: str, start: Sequence[str] = COMMAND, **environ: str) -> None:
+        doors = ("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")
+        super().__init__([*start, *doors, *options], {DSN: dsn} | environ)
+        self.ports = {
+            protocol: int(self.says(rf"listening for OTLP/{protocol} on 127.0.0.1:(\d+)")[1])
+            for protocol in ("grpc", "http")
+        }
+
     # -- senders ------------------------------------------------------------------------------------------------------
 
     def export(self, body: bytes, *, timeout: float | None = 10.0, token: str = "", **channel: Any) -> None:
@@ -133,22 +155,6 @@ class Sink:
             return answer, answer.read()
         finally:
             connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None and self.process.poll() is None:
-                self.stop()
-        finally:
-            self.process.kill()
-            self.process.wait()
-            self._reader.join(5)
-            assert self.process.stderr is not None
-            self.process.stderr.close()
 
 
 UNLIMITED = [("grpc.max_send_message_length", -1)]

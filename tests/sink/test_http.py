@@ -16,7 +16,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from observability_events.rows import all_rows_of
-from observability_events.sink import http_door
+from observability_events.sink import http_door, http_line
 from observability_events.sink.decoding import TooLargeError, unpacked
 from observability_events.sink.receiving import MESSAGE_BYTES
 from otel_auto_assign import semconv
@@ -188,9 +188,9 @@ def test_who_says_nothing_is_hung_up_on(dsn: str, monkeypatch: pytest.MonkeyPatc
     from observability_events.sink.writing import SinkWriter
     from otel_auto_assign.settings import Settings
 
-    monkeypatch.setattr(http_door, "FIRST_SECONDS", 0.3)
-    monkeypatch.setattr(http_door, "IDLE_SECONDS", 0.3)
-    monkeypatch.setattr(http_door, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(http_line, "FIRST_SECONDS", 0.3)
+    monkeypatch.setattr(http_line, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(http_line, "LINGER_SECONDS", 0.1)
     head = HEAD + b"Content-Length: 50\r\n\r\n"
 
     async def answers() -> tuple[bytes, bytes, bytes, bytes]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import signal
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from observability_events.sink.grpc_door import GrpcDoor
 from observability_events.sink.http_door import HttpDoor
 from observability_events.sink.receiving import Receiver
+from observability_events.sink.setup import SetupError, said, told_to_end
 from observability_events.sink.writing import SinkWriter
 from otel_auto_assign._guard import SafeLog
 from otel_auto_assign.settings import address
@@ -24,14 +24,11 @@ from otel_auto_assign.settings import address
 if TYPE_CHECKING:
     from otel_auto_assign.settings import Settings
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+__all__ = ["SetupError", "run"]
+
 ANSWERING_SECONDS: Final = 2.0  # for answers to reach their senders, when nothing is written any more
 
 _log = SafeLog(__name__)
-
-
-class SetupError(Exception):
-    """The sink cannot be what its settings say; the text says why, and what to do."""
 
 
 def run(settings: Settings) -> None:
@@ -45,9 +42,7 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    ended = asyncio.Event()
-    for each in SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(each, ended.set)
+    ended = told_to_end()
     grpc_at, http_at = address(settings.sink_grpc), address(settings.sink_http)
     if grpc_at is None and http_at is None:
         raise SetupError("both doors are off: there is nothing to do")
@@ -100,7 +95,7 @@ def token_of(settings: Settings) -> str:
     try:
         token = Path(settings.sink_token_file).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SetupError(f"the token cannot be read from {settings.sink_token_file}: {_said(error)}") from None
+        raise SetupError(f"the token cannot be read from {settings.sink_token_file}: {said(error)}") from None
     if not token:
         raise SetupError(f"there is no token in {settings.sink_token_file}")
     return token
@@ -119,11 +114,7 @@ def _tls(settings: Settings) -> tuple[bytes, bytes, ssl.SSLContext] | None:
         context.load_cert_chain(certificate, key)
         return Path(key).read_bytes(), Path(certificate).read_bytes(), context
     except (OSError, ssl.SSLError) as error:
-        raise SetupError(f"{certificate} and {key} cannot be used for TLS: {_said(error)}") from None
-
-
-def _said(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+        raise SetupError(f"{certificate} and {key} cannot be used for TLS: {said(error)}") from None
 
 
 def _warn(host: str, *, secret: bool, encrypted: bool) -> None:
