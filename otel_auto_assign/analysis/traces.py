@@ -1,4 +1,4 @@
-"""From what a command names to its trace, where a setting says how a trace is addressed: Jaeger's page, or another's."""
+"""From what a command names to its trace, where a setting says where traces are shown: by Jaeger, or by another."""
 
 from __future__ import annotations
 

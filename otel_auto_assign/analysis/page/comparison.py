@@ -97,7 +97,7 @@ def _page(found: Comparison, remarks: Sequence[str], drawn: Sequence[Html], rows
         *drawn,
         *lists[1:],
         section("Beside it", said("What explains the template, and decides nothing."), grid_table(beside, most=rows)),
-        section("What else is known", notes(known[2:])) if known[2:] else Html(),
+        section("What else is known", notes(known[2:], LONGEST_REMARK, links=links)) if known[2:] else Html(),
     )
 
 
