@@ -140,7 +140,9 @@ def test_a_comparisons_outliers_lead_to_their_traces(conn: Connection, dsn: str)
 )  # fmt: skip
 def test_what_is_no_template_is_refused(template: str) -> None:
     """With one sentence that shows a good one."""
-    with pytest.raises(ValueError, match="must be an http or https URL with {trace_id} once, such as http://localhost"):
+    with pytest.raises(
+        ValueError, match=r"must be an http or https URL with \{trace_id\} once, such as http://localhost"
+    ):
         Settings(trace_url=template)
 
 
