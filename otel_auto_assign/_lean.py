@@ -59,6 +59,8 @@ _KNOWN_OF_ATTRIBUTES: Final = {
     "_immutable",
     "_extended_attributes",
 }
+_SETTING: Final = {"__init__", "__setitem__", "_set_items", "_setitem_locked"}
+"""What sets an attribute; not all of it is in every SDK."""
 ATTRIBUTES_NEEDED: Final = 64
 """A limit on the number of attributes below this one may bind; the SDK then drops and counts."""
 
@@ -135,11 +137,13 @@ def _above(context: Context) -> SpanContext:
     return ids
 
 
-def _check_untouched(module: Any, name: str, *owners: Any) -> None:
-    """Raise if ``name`` is anything but the function that ``module`` defines: what an agent wrapped is to be called."""
-    for owner in owners:
+def _check_untouched(owner: Any, *names: str) -> None:
+    """Raise if one of ``names`` is not the function of its class's module: what an agent wrapped is to be called."""
+    cls = owner if isinstance(owner, type) else type(owner)
+    for name in names:
         function = inspect.getattr_static(owner, name)
-        if type(function) is not FunctionType or function.__globals__ is not vars(module):
+        defined = {id(vars(sys.modules[kind.__module__])) for kind in cls.__mro__ if name in vars(kind)}
+        if type(function) is not FunctionType or id(function.__globals__) not in defined:
             raise _NotAsKnownError(f"a {name} that somebody wrapped")
 
 
@@ -174,9 +178,15 @@ class LeanTracer:
         sampling = sdk.sampling
         self._parent_based = (sampling.ParentBased, sampling.ParentBasedTraceIdRatio)
         self._always_on, self._always_off = sampling.ALWAYS_ON, sampling.ALWAYS_OFF
-        _check_untouched(sdk, "start_span", tracer)
-        _check_untouched(sdk, "start", sdk._Span)
-        _check_untouched(sampling, "should_sample", *self._parent_based, self._always_on, self._always_off)
+        _check_untouched(tracer, "start_span")
+        _check_untouched(
+            sdk._Span, "__init__", "start", "set_attributes", "_readable_span", "_new_events", "_new_links"
+        )
+        _check_untouched(sdk.ReadableSpan, "__init__")
+        for sampler in (*self._parent_based, self._always_on, self._always_off):
+            _check_untouched(sampler, "should_sample")
+        if type(tracer.sampler) in self._parent_based:
+            _check_untouched(tracer.sampler, "should_sample")
         model = sdk._Span(
             name="",
             context=INVALID_SPAN_CONTEXT,
@@ -194,6 +204,7 @@ class LeanTracer:
         if not set(self._fields) <= _KNOWN or set(vars(sdk.ReadableSpan(""))) != _READABLE:
             raise _NotAsKnownError("fields of a span")
         self._attributes_class = type(model._attributes)
+        _check_untouched(self._attributes_class, *_SETTING & vars(self._attributes_class).keys())
         self._attributes = dict(vars(model._attributes))
         if not set(self._attributes) <= _KNOWN_OF_ATTRIBUTES or type(self._attributes["_dict"]) is not dict:
             raise _NotAsKnownError("fields of its attributes")
@@ -229,7 +240,8 @@ class LeanTracer:
             decision = self._sampled if sampler is self._always_on else self._dropped
             state = None if parent is None else parent.trace_state
         else:
-            sampled = tracer.sampler.should_sample(context, trace_id, name, SpanKind.INTERNAL, attributes, ())
+            shown = attributes.copy()  # what a sampler adds in place is not clean
+            sampled = tracer.sampler.should_sample(context, trace_id, name, SpanKind.INTERNAL, shown, ())
             decision, state, given = sampled.decision, sampled.trace_state, sampled.attributes
         flags = _FLAGS[(_SAMPLED if decision is self._sampled else 0) | random]
         ids = SpanContext(trace_id, tracer.id_generator.generate_span_id(), False, flags, state)
@@ -246,7 +258,8 @@ class LeanTracer:
         fields["_lock"] = Lock()
         fields["_attributes"] = self._held(attributes, given)
         fields["_record_end_metrics"] = at_end
-        fields["_span_processor"].on_start(span, parent_context=context)
+        fields["_span_processor"] = processor = tracer.span_processor
+        processor.on_start(span, parent_context=context)
         started: Span = span
         return started
 

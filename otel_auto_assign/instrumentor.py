@@ -10,6 +10,7 @@ import functools
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from inspect import getattr_static
@@ -41,6 +42,8 @@ WAITING: Final = "waiting"
 TRACED: Final = "traced"
 REFUSED: Final = "refused"
 _SCRIPT: Final = "__main__"
+IMPORT_SECONDS: Final = 1.0
+"""An import waits so long for another thread's, where targets are looked for; that takes milliseconds."""
 _CONFIGURED: Final = ("settings", "tracer_provider", "meter_provider", "logger_provider", "flag_provider")
 
 
@@ -120,6 +123,7 @@ class _Watch:
         # Those of the targets whose import has ended, or what they put in their place.
         self._modules: dict[str, Any] = {}
         self._patches: list[Patch] = []
+        self._came: deque[Callable[[], None]] = deque()  # each looks at a module that was imported
         self._lock = threading.RLock()  # an import of one module may import another in between
         self._ended = False
 
@@ -128,10 +132,11 @@ class _Watch:
         modules = {module: None for report in self.reports for module in report.target.modules}
         modules.pop(_SCRIPT, None)  # it is there already and still empty: told at the exit
         for module in modules:
-            _when_imported(module, functools.partial(self._imported, module))
+            look = functools.partial(self._look_for_targets, module)
+            _when_imported(module, functools.partial(self._imported, look))
         atexit.register(self._tell_waiting)
         if self.reports:
-            _when_imported(RQS_WORKERS, self._rq_imported)
+            _when_imported(RQS_WORKERS, functools.partial(self._imported, self._look_at_rq))
             before_leaving(self._providers.flush)
 
     def end(self) -> None:
@@ -148,23 +153,35 @@ class _Watch:
                 )
             self._patches.clear()
 
-    def _imported(self, name: str, module: ModuleType) -> None:
-        """Trace the targets that are in ``module``; called within the host's import, so nothing is raised."""
-        with self._lock:
-            self._modules[name] = sys.modules.get(name, module)
-            for report in self.reports:
-                try:
-                    if not self._ended and report.state is WAITING and name in report.target.modules:
-                        self._trace(report)
-                except Exception as error:
-                    swallowed(f"looking for the target {report.target.call}", error)
+    def _imported(self, look: Callable[[ModuleType], None], module: ModuleType) -> None:
+        """Have ``look`` look at ``module``; called within the host's import, so nothing is raised.
 
-    def _rq_imported(self, module: ModuleType) -> None:
-        """Have RQ's work horses send spans and rows; called within the host's import, so nothing is raised."""
+        Looking may import another module, and wait for the thread that imports that one already: which is in here. So
+        nobody waits for ever; whoever is at work sees to what has come meanwhile.
+        """
+        self._came.append(functools.partial(look, module))
+        patience = IMPORT_SECONDS
+        while self._came and not self._ended and self._lock.acquire(timeout=patience):
+            try:
+                while self._came and not self._ended:
+                    self._came.popleft()()
+            finally:
+                self._lock.release()
+            patience = 0
+
+    def _look_for_targets(self, name: str, module: ModuleType) -> None:
+        self._modules[name] = sys.modules.get(name, module)
+        for report in self.reports:
+            try:
+                if not self._ended and report.state is WAITING and name in report.target.modules:
+                    self._trace(report)
+            except Exception as error:
+                swallowed(f"looking for the target {report.target.call}", error)
+
+    def _look_at_rq(self, module: ModuleType) -> None:
+        """Have RQ's work horses send spans and rows."""
         try:
-            with self._lock:
-                if not self._ended:
-                    self._patches += wrap_horses(module)
+            self._patches += wrap_horses(module)
         except Exception as error:
             swallowed("looking at RQ's workers", error)
 

@@ -62,6 +62,15 @@ class Adding(Sampler):
         return "Adding"
 
 
+class Changing(Adding):
+    """Adds to the very attributes that it is shown."""
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        shown: dict[str, Any] = args[4] if len(args) > 4 else kwargs["attributes"]
+        shown["sampled.by"] = ["a", "list"]
+        return SamplingResult(Decision.RECORD_AND_SAMPLE, shown)
+
+
 class Watching(sdk.SpanProcessor):
     """Notes what it is told, and lets the host set an attribute at the start."""
 
@@ -108,6 +117,7 @@ def shown(span: sdk.ReadableSpan) -> dict[str, Any]:
     flags = (span.context.trace_flags, span.context.trace_state, span.context.is_remote, span.context.is_valid)
     return {
         **read,
+        "attributes": dict(span.attributes or {}),  # a list is no tuple here
         "dropped": dropped,
         "flags": flags,
         "scope": span.instrumentation_scope,
@@ -124,10 +134,11 @@ def shown(span: sdk.ReadableSpan) -> dict[str, Any]:
         ALWAYS_ON,
         ParentBased(ALWAYS_ON, remote_parent_not_sampled=ALWAYS_ON),
         Adding(),
+        Changing(),
         ParentBased(Adding(), Adding(), Adding()),
         AutoAssignSampler(ALWAYS_OFF),
     ],
-    ids=["on", "parent", "adding", "parent adding", "record"],
+    ids=["on", "parent", "adding", "changing", "parent adding", "record"],
 )
 def test_exporters_and_processors_see_no_difference(
     sampler: Sampler, context: Context, error: tuple[str, str] | None
@@ -274,6 +285,20 @@ def test_what_exporters_get_can_be_copied_deeply() -> None:
 
         assert type(span) is sdk.ReadableSpan
         assert shown(copied) == shown(span)
+
+
+def test_processors_that_the_host_puts_in_the_place_of_others_are_told() -> None:
+    """A tracer's processors are looked up at each span."""
+    for source, exporter, _ in both(provider):
+        a_life(source, Context(), None)
+        exporter.clear()
+        tracer: Any = source._tracer
+        tracer.span_processor = watching = Watching()
+
+        a_life(source, Context(), None)
+
+        assert [told[0] for told in watching.seen] == ["start", "end"]
+        assert exporter.get_finished_spans() == ()
 
 
 def test_spans_of_one_tracer_share_no_lock() -> None:

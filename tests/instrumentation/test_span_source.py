@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import wrapt
 from opentelemetry import trace
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -70,6 +71,13 @@ def wrapped(owner: type, name: str) -> Callable[[pytest.MonkeyPatch], trace.Trac
     return make
 
 
+def with_its_own_sampler(_: pytest.MonkeyPatch) -> trace.Tracer:
+    """A tracer whose parent-based sampler has been given another method, it alone."""
+    sampler = ParentBased(ALWAYS_OFF)
+    sampler.should_sample = ALWAYS_ON.should_sample  # type: ignore[method-assign]
+    return provider(sampler).get_tracer("x")
+
+
 def with_a_field_more(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
     """A tracer of an SDK whose spans have a field that we do not know."""
     original = sdk.Span.__init__
@@ -90,9 +98,14 @@ def with_a_field_more(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
         wrapped(sdk.Tracer, "start_span"),
         patched(sdk._Span, "start"),
         wrapped(sdk._Span, "start"),
+        patched(sdk.Span, "set_attributes"),
+        patched(sdk.Span, "_readable_span"),
+        patched(sdk.ReadableSpan, "__init__"),
+        patched(BoundedAttributes, "__setitem__"),
         patched(ParentBased, "should_sample"),
         wrapped(ParentBased, "should_sample"),
         patched(type(ALWAYS_ON), "should_sample"),
+        with_its_own_sampler,
         with_a_field_more,
         lambda _: provider(span_limits=sdk.SpanLimits(max_span_attributes=20)).get_tracer("x"),
         lambda _: provider(span_limits=sdk.SpanLimits(max_span_attribute_length=100)).get_tracer("x"),
@@ -103,9 +116,14 @@ def with_a_field_more(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
         "start_span by wrapt",
         "start",
         "start by wrapt",
+        "set_attributes",
+        "what exporters read",
+        "how that is made",
+        "attributes",
         "parent based",
         "parent based by wrapt",
         "always on",
+        "one sampler's own",
         "field",
         "count",
         "length",

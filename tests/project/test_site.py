@@ -15,9 +15,10 @@ import psycopg
 import pytest
 import typer
 
+from observability_events.sink.kafka_properties import Properties
 from otel_auto_assign.analysis.plan_files import read_plan
 from otel_auto_assign.cli import app
-from otel_auto_assign.settings import settings_table
+from otel_auto_assign.settings import Settings, settings_table
 from otel_auto_assign.targets import read_targets
 from tests.project.sources import ROOT
 
@@ -25,7 +26,7 @@ PAGES: Final = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 ENVIRON: Final = {
     name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "SUPABASE", "PG", "PYTEST"))
 }
-ANY_LANGUAGE: Final = {"python", "sql", "sh", "toml", "yaml", "text", "console", ""}
+ANY_LANGUAGE: Final = {"python", "sql", "sh", "toml", "yaml", "text", "console", "ini", ""}
 COMMANDS: Final = typer.main.get_command(app)
 
 
@@ -134,6 +135,16 @@ def test_the_toml_of_a_page_can_be_read(block: Block, tmp_path: Path) -> None:
         assert read_plan(block.text).stages
     else:
         assert read_targets(file)[1] == []
+
+
+@pytest.mark.parametrize("block", of("ini"), ids=lambda block: block.page.stem)
+def test_the_properties_of_a_page_can_be_read(block: Block, tmp_path: Path) -> None:
+    """A sink takes each of them, for whoever speaks to the brokers."""
+    file = tmp_path / "kafka.properties"
+    file.write_text(block.text, "utf-8")
+    written = dict(line.split("=", 1) for line in block.text.splitlines())
+    read = Properties(Settings(sink_kafka_properties=str(file))).connection()
+    assert {name: read.get(name) for name in written} == written
 
 
 @pytest.mark.skipif(find_spec("opentelemetry.configuration") is None, reason="this SDK reads no declarative files")

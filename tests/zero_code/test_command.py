@@ -289,6 +289,65 @@ def test_the_planner_in_an_executors_threads(folder: Path, without: str, flow: s
     assert [row["context"]["flow"] for row in rows if row["event_type"] == "auto_assign.quote"] == [flow, flow]
 
 
+IMPORTING = {
+    "lazy.py": """
+        import steps
+
+        def __getattr__(name):
+            if name != "Planner":
+                raise AttributeError(name)
+            steps.looked_for.set()
+            steps.begun.wait(5)
+            from inner import Planner
+            return Planner
+        """,
+    "inner.py": """
+        import steps
+
+        steps.begun.set()
+        steps.looked_for.wait(5)
+
+        class Planner:
+            def quote(self, booking_id): return None
+
+        def quote(booking_id): return None
+        """,
+    "steps.py": """
+        import threading
+
+        begun, looked_for = threading.Event(), threading.Event()
+        """,
+    "app.py": """
+        import threading
+
+        threads = [threading.Thread(target=__import__, args=(name,), daemon=True) for name in ("lazy", "inner")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        if not any(thread.is_alive() for thread in threads):
+            import inner, lazy
+            inner.quote("b-1"), lazy.Planner().quote("b-2")
+        """,
+    "auto_assign.toml": """
+        targets = [{ call = "lazy:Planner.quote", role = "quote" }, { call = "inner.quote", role = "quote" }]
+        """,
+}
+"""Two modules that two threads import: to look for the target in the one, the other has to be imported, too."""
+
+
+def test_modules_that_wait_for_each_other(tmp_path: Path) -> None:
+    """A target behind a module that another thread is just importing holds nobody, and both are traced."""
+    for name, text in IMPORTING.items():
+        (tmp_path / name).write_text(textwrap.dedent(text))
+    environ = {"OTEL_AUTO_ASSIGN_CONFIG": "auto_assign.toml", "OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONSOLE": "true"}
+    done = run(tmp_path, **environ)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["context"]["booking_ref"] for row in rows] == ["b-1", "b-2"]
+
+
 def test_the_variables_are_those_of_the_settings() -> None:
     """The module that the command reads names each of our variables, as itself."""
     import dataclasses
