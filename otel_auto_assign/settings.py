@@ -97,11 +97,13 @@ def _address(value: str) -> None:
 
 
 def _servers(value: str) -> None:
-    if not value.strip():
-        raise ValueError("must be host and port such as 127.0.0.1:9092")
     for each in value.split(","):
-        if address(each) is None:
-            raise ValueError("must be host and port such as 127.0.0.1:9092")
+        try:
+            found = address(each)
+        except ValueError:
+            found = None
+        if found is None:
+            raise ValueError("must be host and port such as 127.0.0.1:9092, with commas between them")
 
 
 OTLP_PROTO: Final = "otlp_proto"
@@ -118,7 +120,7 @@ def _encoding(value: str) -> None:
 
 def _topic(value: str) -> None:
     if not _TOPIC.fullmatch(value) or value in {".", ".."}:
-        raise ValueError("must be a topic of Kafka: up to 249 letters, digits, dots, underscores and hyphens")
+        raise ValueError("must be a topic of Kafka: up to 249 letters, digits, dots, _ and -")
 
 
 def _topic_or_none(value: str) -> None:
