@@ -40,6 +40,7 @@ EXTRA_OF: Final = {
     "grpc": "sink",
     "h11": "sink",
     "google": "sink",
+    "confluent_kafka": "sink",
     "opentelemetry.proto": "sink",
 }
 """What a command may find missing, and the extra that brings it."""

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, get_type_hints
+from urllib.parse import urlsplit
 
 from otel_auto_assign._guard import SafeLog
 
@@ -96,11 +97,13 @@ def _address(value: str) -> None:
 
 
 def _servers(value: str) -> None:
-    if not value.strip():
-        raise ValueError("must be host and port such as 127.0.0.1:9092")
     for each in value.split(","):
-        if address(each) is None:
-            raise ValueError("must be host and port such as 127.0.0.1:9092")
+        try:
+            found = address(each)
+        except ValueError:
+            found = None
+        if found is None:
+            raise ValueError("must be host and port such as 127.0.0.1:9092, with commas between them")
 
 
 OTLP_PROTO: Final = "otlp_proto"
@@ -117,7 +120,7 @@ def _encoding(value: str) -> None:
 
 def _topic(value: str) -> None:
     if not _TOPIC.fullmatch(value) or value in {".", ".."}:
-        raise ValueError("must be a topic of Kafka: up to 249 letters, digits, dots, underscores and hyphens")
+        raise ValueError("must be a topic of Kafka: up to 249 letters, digits, dots, _ and -")
 
 
 def _topic_or_none(value: str) -> None:
@@ -128,6 +131,27 @@ def _topic_or_none(value: str) -> None:
 def _named(value: str) -> None:
     if not value.strip():
         raise ValueError("must not be empty")
+
+
+TRACE_ID: Final = "{trace_id}"
+"""What a trace's id takes the place of in the setting ``trace_url``."""
+_NOT_IN_URLS: Final = frozenset('"<>`\\^|')
+
+
+def _trace_url(value: str) -> None:
+    """Refuse what is no address, or could be more than one where it is printed; empty is well: no links."""
+    if not value:
+        return
+    try:
+        parts = urlsplit(value)
+        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    spoilt = any(not "!" <= one <= "~" or one in _NOT_IN_URLS for one in value)
+    if spoilt or not whole or value.count(TRACE_ID) != 1:
+        raise ValueError(
+            f"must be an http or https URL with {TRACE_ID} once, such as http://localhost:16686/trace/{TRACE_ID}"
+        )
 
 
 def _path(value: str) -> None:
@@ -422,6 +446,13 @@ class Settings:
         "OTEL_AUTO_ASSIGN_RECONCILE_DSN",
         doc="The database as `otel-auto-assign reconcile` reaches it, if not by `dsn`: its role needs SELECT, too.",
         secret=True,
+    )
+    trace_url: str = _setting(
+        "",
+        "OTEL_AUTO_ASSIGN_TRACE_URL",
+        doc="Where a trace is shown, as `http://localhost:16686/trace/{trace_id}` of Jaeger: `report`, `doctor` and "
+        "`compare` link what they name to it.",
+        check=_trace_url,
     )
     email_event_type: str = _setting(
         "",

@@ -48,6 +48,7 @@ def test_every_setting_is_read_from_its_variable() -> None:
     read: dict[type, Any] = {bool: False, int: 7, float: 2.5, str: "audit.events"}
     of_few_values = {"durability": "process", "sink_grpc": "off", "sink_http": "off", "sink_health": "off"}
     of_few_values |= {"sink_kafka_servers": "kafka:9093", "sink_kafka_encoding": "otlp_json"}
+    of_few_values |= {"trace_url": "https://jaeger:16686/trace/{trace_id}"}
     for spec in dataclasses.fields(Settings):
         kind = type(spec.default)
         text, value = ("on", True) if spec.default is False else (written[kind], read[kind])

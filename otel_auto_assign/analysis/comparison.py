@@ -19,6 +19,7 @@ from otel_auto_assign.analysis.plans import Goal, Stage
 from otel_auto_assign.analysis.samples import Sample
 from otel_auto_assign.analysis.sides import Sides
 from otel_auto_assign.analysis.template import Line, fill
+from otel_auto_assign.analysis.traces import Tracing
 from otel_auto_assign.analysis.validity import Side, copies
 from otel_auto_assign.analysis.windows import Window
 
@@ -35,6 +36,8 @@ class Beyond:
     post: int
     baseline: int
     largest: tuple[float, ...]
+    traces: tuple[str, ...] = ()
+    """Where the traces of the largest are shown, each empty where that is not known; see `traces`."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,14 @@ def compare(
 def _exposed_since(post: Cohort) -> datetime | None:
     began = np.concatenate([runs.began[runs.exposed == ON] for runs in (post.jobs, post.inline)])
     return datetime.fromtimestamp(float(began.min()) / 1000, UTC) if len(began) else None
+
+
+def traced(found: Comparison, tracing: Tracing) -> Comparison:
+    """Give a comparison whose outliers say where their traces are shown."""
+    return replace(
+        found,
+        beyond=tuple(replace(one, traces=tracing.of_durations(one.measure, one.largest)) for one in found.beyond),
+    )
 
 
 def _not_judged(goal: Judgement) -> Judgement:

@@ -59,7 +59,10 @@ def remarks(found: Comparison) -> list[str]:
         each = " and ".join(f"{count:,} of {jobs:,} ({name})" for name, (count, jobs) in found.idle.items())
         said.append(f"Jobs that decided nothing, skipped or cancelled, are in no rate and in no job time: {each}.")
     for one in found.beyond:
-        largest = ", ".join(_ms(value) for value in one.largest)
+        traces = one.traces or ("",) * len(one.largest)
+        largest = ", ".join(
+            f"{_ms(value)} ({trace})" if trace else _ms(value) for value, trace in zip(one.largest, traces, strict=True)
+        )
         many = f"{one.baseline} / {one.post}"
         said.append(
             f"Outliers of {one.measure}, above {_ms(one.fence)}: {many} (baseline / post), the largest {largest}."

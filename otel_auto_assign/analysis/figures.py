@@ -69,12 +69,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Fault:
-    """What cannot be read of rows of one event type: how many, and the id of one of them."""
+    """What cannot be read of rows of one event type: how many, and the id of one of them; where its trace is shown."""
 
     event_type: str
     what: str
     rows: int
     example: str
+    trace: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Report:
         figures: Ordered by metric, dimension and part.
         rows: How many rows there are of each event type; of other tools' in one.
         faults: What could not be read of them.
+        slowest: Where the traces of what took longest are shown; see `traces`.
     """
 
     window: Window
@@ -92,6 +94,7 @@ class Report:
     figures: list[Figure]
     rows: dict[str, int]
     faults: list[Fault] = field(default_factory=list)
+    slowest: dict[str, str] = field(default_factory=dict)
 
     @property
     def own_rows(self) -> int:

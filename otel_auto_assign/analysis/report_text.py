@@ -114,7 +114,13 @@ def remarks(report: Report) -> list[str]:
             "There is nothing to report: no row of auto-assign is in this window. "
             "`otel-auto-assign doctor` says which rows there are."
         )
+    said += [f"The trace of the slowest {what}: {trace}" for what, trace in report.slowest.items()]
     return said + [fault_text(fault) for fault in report.faults]
+
+
+def trace_links(report: Report) -> set[str]:
+    """Give the addresses of traces that its remarks name."""
+    return {*report.slowest.values(), *(fault.trace for fault in report.faults)} - {""}
 
 
 def rows_text(count: int) -> str:
@@ -124,7 +130,8 @@ def rows_text(count: int) -> str:
 
 def fault_text(fault: Fault) -> str:
     """Say what cannot be read of some rows."""
-    return f"Unreadable: {rows_text(fault.rows)} of {fault.event_type}, {fault.what} (for example {fault.example})."
+    example = f"{fault.example}: {fault.trace}" if fault.trace else fault.example
+    return f"Unreadable: {rows_text(fault.rows)} of {fault.event_type}, {fault.what} (for example {example})."
 
 
 def markdown(report: Report) -> str:
@@ -153,5 +160,6 @@ def as_json(report: Report) -> dict[str, Any]:
             asdict(figure) | {"value": None if figure.value is None else float(figure.value)}
             for figure in report.figures
         ],
+        "slowest": report.slowest,
         "unreadable": [asdict(fault) for fault in report.faults],
     }

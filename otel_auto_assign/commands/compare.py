@@ -94,8 +94,9 @@ def show_comparison(
     Exits with 30 if the two cannot be compared, 20 if a goal is missed or a guardrail breached, 11 if there are too
     few data for one of them, 10 if one is undecided or all is marginal at best, 0 if every one is met or held.
     """
-    from otel_auto_assign.analysis.comparison import compare
+    from otel_auto_assign.analysis.comparison import compare, traced
     from otel_auto_assign.analysis.looks import Reader
+    from otel_auto_assign.analysis.traces import Tracing
     from otel_auto_assign.analysis.verdicts import decide
 
     one_form(markdown=markdown, json=as_json, html=bool(html))
@@ -110,16 +111,18 @@ def show_comparison(
     with reading(settings, patience) as connection, progress() as asking:
         reader = Reader(connection, now, settings.table, zone, tuple(exclude_source or ()), asking)
         sides = reader.sides(chosen, window, before=before)
+        found = compare(sides, chosen, window, before=before, correlation=plan.correlation)
+        environments = (chosen.environment,) if chosen.environment else ()
+        filters = Filters(environments, chosen.restaurants, reader.without_sources)
+        read = Window(min(window.start, before.start if before else window.start), max(now, window.end))
+        found = traced(found, Tracing(settings.trace_url, connection, settings.table, read, filters))
         if html:
             from otel_auto_assign.analysis.page.comparison import comparison_page
             from otel_auto_assign.analysis.page.reasons import read_reasons
 
-            environments = (chosen.environment,) if chosen.environment else ()
-            filters = Filters(environments, chosen.restaurants, reader.without_sources)
             reasons = read_reasons(
                 connection, window, before=before, table=settings.table, filters=filters, asking=asking
             )
-    found = compare(sides, chosen, window, before=before, correlation=plan.correlation)
     verdict = decide(found.judgements, faults=found.faults, caps=found.caps, at_look=True)
     if html:
         write_page(file, comparison_page(found, reasons, [NO_GATE]))

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from otel_auto_assign.analysis import doctor
 from otel_auto_assign.analysis.doctor import Finding, Verdict, text
-from otel_auto_assign.analysis.windows import span
+from otel_auto_assign.analysis.traces import Tracing
+from otel_auto_assign.analysis.windows import Window, span
 from otel_auto_assign.commands import exits
 from otel_auto_assign.commands.database import Dsn, Table, reading, settings_for
 from otel_auto_assign.commands.health import exporter_health
@@ -88,6 +89,10 @@ def show_doctor(
             others=exporter_health(settings),
             asking=asking,
         )
+        if settings.trace_url:
+            read = Window(window.start - limits.silence, max(now_from(as_of), window.end))
+            tracing = Tracing(settings.trace_url, connection, settings.table, read)
+            findings = tracing.of_findings(findings)
     if as_json:
         typer.echo(json.dumps(text.as_json(window, findings), indent=2))
     elif markdown:
@@ -109,6 +114,8 @@ def print_findings(out: Console, findings: Sequence[Finding], *, all_of_them: bo
             continue
         style = _STYLES[finding.verdict]
         grid.add_row(Text(finding.verdict, style=style), Text(f"{finding.check}: {text.evidence(finding)}"))
+        for link in text.links(finding):
+            grid.add_row("", Text(link, style="dim", no_wrap=True, overflow="ignore"))
         if finding.remedy:
             grid.add_row("", Text(f"-> {finding.remedy}", style="dim"))
     if grid.row_count:

@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 
 from otel_auto_assign.analysis import figures, report_text
 from otel_auto_assign.analysis.events import SPLITS
+from otel_auto_assign.analysis.traces import Tracing
 from otel_auto_assign.commands import exits
 from otel_auto_assign.commands.database import Dsn, Table, reading, settings_for
 from otel_auto_assign.commands.output import AsCsv, AsHtml, AsJson, AsMarkdown, console, one_form, page_file, write_page
@@ -82,6 +83,7 @@ def show_report(
             splits=[*splits, SPLIT] if html and SPLIT not in splits else splits,
             asking=asking,
         )
+        found = Tracing(settings.trace_url, connection, settings.table, window, filters).of_report(found)
         if html:
             curves = read_curves(connection, window, table=settings.table, filters=filters, asking=asking)
     if html:

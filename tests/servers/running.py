@@ -106,23 +106,25 @@ def collector(
 
 
 @contextmanager
-def kafka(folder: Path, address: str = "", *, more: str = "") -> Iterator[str]:
+def kafka(folder: Path, address: str = "", *, more: str = "", sasl: str = "") -> Iterator[str]:
     """Run a broker of one node for the block; give its address.
 
     Args:
         folder: Gets its log and its data; one that was used before goes on with its data.
         address: Where it is to be, if not anywhere.
         more: More of its properties.
+        sasl: Where it is to be, too, for those who say who they are.
     """
     address, controller = address or free_address(), free_address()
     properties = folder / "kafka.properties"
+    guarded = f",SASL_PLAINTEXT://{sasl}" if sasl else ""
     properties.write_text(
         f"""
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{controller}
-listeners=PLAINTEXT://{address},CONTROLLER://{controller}
-advertised.listeners=PLAINTEXT://{address}
+listeners=PLAINTEXT://{address},CONTROLLER://{controller}{guarded}
+advertised.listeners=PLAINTEXT://{address}{guarded}
 controller.listener.names=CONTROLLER
 log.dirs={folder / "kafka"}
 offsets.topic.replication.factor=1

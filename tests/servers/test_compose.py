@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -12,10 +13,12 @@ import pytest
 import yaml
 
 from collector.build.servers import OTELCOL, RECIPES
+from otel_auto_assign.settings import Settings
 from tests.exporters.support import count
-from tests.servers.gateway import CONFIGS
+from tests.servers.gateway import CONFIGS, KAFKA
 from tests.servers.sending import send_jobs
 from tests.servers.test_configs import VARIABLE
+from tests.servers.topic import LETTERS
 from tests.sink.program import Sink
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ COLLECTOR: Final = CONFIGS.parent
 COMPOSE: Final[dict[str, Any]] = yaml.safe_load((COLLECTOR / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 COLLECTORS: Final = [name for name, one in SERVICES.items() if "collector" in one.get("image", "")]
+PROFILES: Final = ("otlp", "kafka")
 _ADDRESS: Final = re.compile(r"^(?!0\.0\.0\.0)([\w.-]+):\d+$")
 
 
@@ -50,14 +54,24 @@ def configs(service: dict[str, Any]) -> list[Path]:
     return [inside(service, word) for word in service["command"] if word.endswith(".yaml")]
 
 
+def hosts(profile: str) -> set[str]:
+    """Give the names by which the services of a profile are reached."""
+    found = set()
+    for name, service in SERVICES.items():
+        if profile in service["profiles"]:
+            found |= {name, *service.get("networks", {}).get("default", {}).get("aliases", ())}
+    return found
+
+
 def test_images_are_of_one_version() -> None:
-    """None is the newest of the day; and the Collector is the one that the tests run."""
+    """None is the newest of the day; and the Collector and Kafka are those that the tests run."""
     images = {service["image"] for service in SERVICES.values() if "image" in service}
     built = [service["build"]["dockerfile_inline"] for service in SERVICES.values() if "build" in service]
     images |= {image for recipe in built for image in re.findall(r"^FROM (\S+)$", recipe, re.MULTILINE)}
     assert [image for image in images if not re.fullmatch(r"[\w/-]+:v?\d+\.\d+(\.\d+)?(-slim)?", image)] == []
     (ours,) = re.findall(r"^  version: (\S+)$", (RECIPES / "collector.yaml").read_text(encoding="utf-8"), re.MULTILINE)
-    assert f"otel/opentelemetry-collector-contrib:{ours}" in images
+    (broker,) = re.findall(r"<version>(\d+\.\d+\.\d+)<", (RECIPES / "kafka.xml").read_text(encoding="utf-8"))
+    assert {f"otel/opentelemetry-collector-contrib:{ours}", f"apache/kafka:{broker}"} <= images
 
 
 def test_ports_are_on_loopback() -> None:
@@ -87,7 +101,7 @@ def test_what_the_servers_read_is_there() -> None:
     found = {file.parent.name: yaml.safe_load(file.read_text(encoding="utf-8")) for file in files}
     assert found.keys() == {"datasources"}
     for source in found["datasources"]["datasources"]:
-        assert re.split("[/:]+", source["url"].removeprefix("http://"))[0] in SERVICES
+        assert re.split("[/:]+", source["url"].removeprefix("http://"))[0] in hosts("otlp") & hosts("kafka")
 
 
 @pytest.mark.parametrize("name", COLLECTORS)
@@ -108,19 +122,42 @@ def test_a_collector_is_given_what_its_configurations_ask_for(tmp_path: Path, na
 
 
 def test_every_configuration_is_used() -> None:
-    """Except those for TLS and a token, which these containers have no certificate for, and for Kafka."""
+    """Except the one for TLS and a token, which these containers have no certificate for."""
     used = {file.resolve() for name in COLLECTORS for file in configs(SERVICES[name])}
-    assert {file.name for file in CONFIGS.glob("*.yaml") if file.resolve() not in used} == {
-        "sink.yaml",
-        "gateway-kafka.yaml",
-    }
+    assert {file.name for file in CONFIGS.glob("*.yaml") if file.resolve() not in used} == {"sink.yaml"}
 
 
-def test_whoever_is_spoken_to_is_there() -> None:
-    """Every address in an environment is of a service."""
+@pytest.mark.parametrize("profile", PROFILES)
+def test_whoever_is_spoken_to_is_there(profile: str) -> None:
+    """Every address in an environment is of a service of the same profile; so is whatever is waited for."""
+    there = hosts(profile)
     for name, service in SERVICES.items():
+        assert set(service["profiles"]) <= set(PROFILES), name
+        if profile not in service["profiles"]:
+            continue
         said = [_ADDRESS.match(str(value)) for value in service.get("environment", {}).values()]
-        assert {found[1] for found in said if found} <= SERVICES.keys(), name
+        assert {found[1] for found in said if found} <= there, name
+        assert set(service.get("depends_on", ())) <= there, name
+
+
+def test_the_topics_are_made() -> None:
+    """Both of gateway-kafka.yaml, by the names that it has by default, and those that the sink takes by default."""
+    asked = dict(VARIABLE.findall(KAFKA.read_text(encoding="utf-8")))
+    (script,) = SERVICES["topics"]["command"]
+    made = re.split(r"[\s;]+", script)
+    for topic in ("KAFKA_ROWS", "KAFKA_TRACES"):
+        assert asked[topic].removeprefix(":-") in made
+    assert {Settings().sink_kafka_topic, Settings().sink_kafka_topic + LETTERS} <= set(made)
+
+
+def test_the_sinks_are_given_settings() -> None:
+    """Every variable is one, and no value is refused."""
+    known = {variable for spec in dataclasses.fields(Settings) for variable in spec.metadata["env"]}
+    for name in ("sink", "sink-kafka"):
+        given: dict[str, str] = SERVICES[name]["environment"]
+        assert given.keys() <= known
+        assert Settings.from_environment(given).dsn
+    assert Settings.from_environment(SERVICES["sink-kafka"]["environment"]).sink_kafka_servers == "kafka:9092"
 
 
 def test_its_table_takes_rows(conn: Connection, dsn: str) -> None:

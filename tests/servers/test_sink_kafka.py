@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from observability_events.catalogue import CATALOGUE
 from tests.exporters.support import count, until
 from tests.postgres import Connection, create_events_table
+from tests.servers.gateway import KAFKA, gateway
 from tests.servers.kafka_sink import KafkaSink
+from tests.servers.sending import send_jobs
 from tests.servers.topic import Topic
 from tests.sink.test_same_rows import application, rows, started
 from tests.test_every_event import run_everything
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
+
+JOBS = 40
+ROWS_A_JOB = 5
 
 
 class IntoKafka(SpanExporter):
@@ -69,3 +75,33 @@ def test_every_event_type_is_the_same_both_ways(conn: Connection, dsn: str, brok
     assert rows(conn, "behind") == rows(conn, "observability_events")
     assert started(conn, "behind") == started(conn, "observability_events")
     assert topic.committed(topic.name) > 0
+
+
+JSON = """
+exporters: {kafka/rows: {traces: {encoding: otlp_json}}}
+"""
+
+
+@pytest.mark.usefixtures("events_table")
+@pytest.mark.parametrize("encoding", ["otlp_proto", "otlp_json"])
+def test_from_the_gateway_into_the_table(
+    conn: Connection, dsn: str, broker: str, tmp_path: Path, encoding: str
+) -> None:
+    """Application, Collector as ``gateway-kafka.yaml`` has it, Kafka, two sinks, table: every job's rows, once."""
+    topic, traces = Topic(broker).make(), Topic(broker).make(letters=False)
+    as_json = tmp_path / "json.yaml"
+    as_json.write_text(JSON, encoding="utf-8")
+    then = (KAFKA, as_json) if encoding == "otlp_json" else (KAFKA,)
+    names = {"KAFKA": broker, "KAFKA_ROWS": topic.name, "KAFKA_TRACES": traces.name, "KAFKA_TRACES_GROUP": traces.name}
+    with (
+        KafkaSink(dsn, topic, "--encoding", encoding) as one,
+        KafkaSink(dsn, topic, "--encoding", encoding) as two,
+        gateway(tmp_path, then=then, **names) as made,
+    ):
+        send_jobs(made.takes, JOBS)
+        until(lambda: count(conn) == JOBS * ROWS_A_JOB, seconds=60)
+        one.stop()
+        two.stop()
+        (unread,) = {int(sink.says(r"(\d+) dead letters, 0 left in Kafka")[1]) for sink in (one, two)}
+    assert unread == 0
+    assert count(conn) == JOBS * ROWS_A_JOB

@@ -52,6 +52,8 @@ class Properties:
         self._more = _read(settings.sink_kafka_properties) if settings.sink_kafka_properties else {}
         self._log = logging.getLogger(f"{__name__}.librdkafka")
         self._log.addFilter(self._without_secrets)
+        if "debug" in self._more:
+            self._log.setLevel(logging.DEBUG)
 
     def connection(self) -> dict[str, Any]:
         """Give those of whoever speaks to the brokers."""

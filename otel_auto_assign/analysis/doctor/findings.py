@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -30,6 +30,7 @@ class Finding:
         evidence: What was seen: counts, in a sentence.
         remedy: What to do; empty where nothing need be done.
         examples: Ids of some that are not as they should be.
+        traces: Where the traces of these are shown, by id; see `traces`.
     """
 
     check: str
@@ -37,6 +38,7 @@ class Finding:
     evidence: str
     remedy: str = ""
     examples: tuple[str, ...] = ()
+    traces: Mapping[str, str] = field(default_factory=dict)
 
 
 def worst(findings: Iterable[Finding]) -> Verdict:

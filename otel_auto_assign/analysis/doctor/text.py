@@ -36,11 +36,18 @@ def evidence(finding: Finding) -> str:
     return finding.evidence + (f" (for example {shown})" if shown else "")
 
 
+def links(finding: Finding) -> list[str]:
+    """Give the addresses of the traces of the examples that are shown, in their order."""
+    return [finding.traces[one] for one in finding.examples[:SHOWN] if one in finding.traces]
+
+
 def markdown(window: Window, findings: Sequence[Finding]) -> str:
     """Write what was found as a Markdown page."""
     lines = [f"# Telemetry of auto-assign, {window}", "", conclusion(findings), ""]
     lines += [markdown_row(("verdict", "check", "evidence", "remedy")), markdown_row(["---"] * 4)]
-    lines += [markdown_row((one.verdict, one.check, evidence(one), one.remedy)) for one in findings]
+    lines += [
+        markdown_row((one.verdict, one.check, " ".join([evidence(one), *links(one)]), one.remedy)) for one in findings
+    ]
     return "\n".join(lines) + "\n"
 
 

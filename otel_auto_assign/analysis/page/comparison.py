@@ -30,6 +30,8 @@ from otel_auto_assign.analysis.samples import Sample
 TITLE: Final = "Flags on against flags off"
 MEASURE: Final = "planner_job_ms"
 """What is drawn: the duration by which the planner's speed is judged."""
+LONGEST_REMARK: Final = 2000
+"""Characters: five addresses of traces are in one."""
 _ATTEMPTS: Final = "attempts_per_booking"
 _SIDES: Final = (("baseline", "a"), ("post", "b"))
 _CLASSES: Final = {
@@ -62,6 +64,7 @@ def _runs(found: Comparison) -> int:
 
 def _page(found: Comparison, remarks: Sequence[str], drawn: Sequence[Html], rows: int) -> str:
     known = comparison_text.remarks(found)[len(found.faults) + len(found.caps) :]
+    links = {trace for one in found.beyond for trace in one.traces if trace}
     forbidden = [f"INVALID: {fault}." for fault in found.faults] + [f"MARGINAL at best: {cap}." for cap in found.caps]
     top = [
         *(element("p", short(one, 400), class_="warn") for one in forbidden),
@@ -71,7 +74,7 @@ def _page(found: Comparison, remarks: Sequence[str], drawn: Sequence[Html], rows
         nothing = element(
             "p", "There is nothing to compare: no job and no inline run began in this time.", class_="lead"
         )
-        return document(TITLE, comparison_text.title(found), nothing, *top, notes(known))
+        return document(TITLE, comparison_text.title(found), nothing, *top, notes(known, LONGEST_REMARK, links=links))
     template, beside, *judged = comparison_text.grids(found)
     goals = [one for one in found.judgements if isinstance(one.claim, Goal)]
     guardrails = [one for one in found.judgements if not isinstance(one.claim, Goal)]
@@ -94,7 +97,7 @@ def _page(found: Comparison, remarks: Sequence[str], drawn: Sequence[Html], rows
         *drawn,
         *lists[1:],
         section("Beside it", said("What explains the template, and decides nothing."), grid_table(beside, most=rows)),
-        section("What else is known", notes(known[2:])) if known[2:] else Html(),
+        section("What else is known", notes(known[2:], LONGEST_REMARK, links=links)) if known[2:] else Html(),
     )
 
 

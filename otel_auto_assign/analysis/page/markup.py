@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from html import escape
 from typing import Final
 
@@ -57,14 +58,29 @@ def breakable(text: str) -> Html:
     return Html("<wbr>".join(escape(part) for part in _JOINTS.split(text)))
 
 
-def prose(text: str) -> Html:
-    """A sentence, in which what stands between backticks is a command.
+def prose(text: str, links: Collection[str] = ()) -> Html:
+    """A sentence, in which what stands between backticks is a command, and an address of ``links`` leads there.
 
     >>> prose("ask `doctor`")
     'ask <code>doctor</code>'
     """
     parts = text.split("`")
-    return joined(*(element("code", part) if number % 2 else part for number, part in enumerate(parts)))
+    return joined(*(element("code", part) if number % 2 else linked(part, links) for number, part in enumerate(parts)))
+
+
+def linked(text: str, links: Collection[str]) -> Html:
+    """Text in which each address of ``links`` leads there; any other, which may come from the data, is text.
+
+    >>> linked("see http://a/1 or http://b/2", {"http://a/1"})
+    'see <a href="http://a/1" rel="noreferrer">http://a/1</a> or http://b/2'
+    """
+    if not links:
+        return joined(text)
+    known = "|".join(re.escape(one) for one in sorted(links, key=len, reverse=True))
+    parts = re.split(f"({known})", text)
+    return joined(
+        *(element("a", part, href=part, rel="noreferrer") if number % 2 else part for number, part in enumerate(parts))
+    )
 
 
 _JOINTS: Final = re.compile(r"(?<=[_.=])(?=\w)")

@@ -14,7 +14,7 @@ from otel_auto_assign.analysis.page import charts
 from otel_auto_assign.analysis.page.curves import MANY_ATTEMPTS, Curves
 from otel_auto_assign.analysis.page.distribution import Spread, distribution
 from otel_auto_assign.analysis.page.document import document, fitted, pair, said, section
-from otel_auto_assign.analysis.page.markup import Html, element, joined
+from otel_auto_assign.analysis.page.markup import Html, element, joined, linked
 from otel_auto_assign.analysis.page.scales import ms_text, share_text
 from otel_auto_assign.analysis.page.tables import WEAK, grid_table, notes, table
 from otel_auto_assign.analysis.page.timeline import timeline
@@ -64,14 +64,16 @@ def _page(report: Report, curves: Curves, by: Sequence[str], rows: int) -> str:
     lead = element("p", remarks[0], class_="lead")
     if not report.own_rows:
         return document(TITLE, report_text.title(report), lead, joined(*(said(one) for one in remarks[1:])))
+    warnings, links = remarks[1 + len(report.slowest) :], report_text.trace_links(report)
     shown = replace(report, figures=[one for one in report.figures if _split(one) in {"", *by}])
     tables = [grid_table(grid, most=rows, doubt=doubtful, rest=REST) for grid in report_text.grids(shown)]
     return document(
         TITLE,
         report_text.title(report),
         lead,
-        *(element("p", one, class_="warn") for one in remarks[1:][:MOST_WARNINGS]),
-        notes(_more(len(remarks) - 1 - MOST_WARNINGS, "kinds of rows that cannot be read: `--json` lists them")),
+        notes(remarks[1 : 1 + len(report.slowest)], links=links),
+        *(element("p", linked(one, links), class_="warn") for one in warnings[:MOST_WARNINGS]),
+        notes(_more(len(warnings) - MOST_WARNINGS, "kinds of rows that cannot be read: `--json` lists them")),
         _tiles(report),
         _durations(report, curves),
         timeline(curves, report.window),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from otel_auto_assign.analysis.page.markup import Html, breakable, element, joined, prose, short
@@ -73,6 +73,6 @@ def grid_table(grid: Grid, *, most: int, doubt: Doubt = lambda *_: False, rest: 
     return table(grid.title, grid.header, grid.rows, numbers=grid.numbers, most=most, doubt=doubt, rest=rest)
 
 
-def notes(sentences: Sequence[str], longest: int = 600) -> Html:
-    """Sentences, each a paragraph."""
-    return joined(*(element("p", prose(short(sentence, longest)), class_="note") for sentence in sentences))
+def notes(sentences: Sequence[str], longest: int = 600, *, links: Collection[str] = ()) -> Html:
+    """Sentences, each a paragraph; addresses of ``links`` lead there."""
+    return joined(*(element("p", prose(short(sentence, longest), links), class_="note") for sentence in sentences))
