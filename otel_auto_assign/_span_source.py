@@ -67,7 +67,8 @@ class SpanSource:
         self, name: str, context: Context, attributes: Attributes, start_ns: int, links: Sequence[Link]
     ) -> Span:
         """Start a span with links, which the lean way does not have: a job's, once, where it follows an inline run."""
-        self._look()
+        if self.start == self._look_and_start:  # once: looking takes longer than starting a hundred spans
+            self._look()
         return self._start(name, context, attributes, start_ns, links)
 
     def _start(

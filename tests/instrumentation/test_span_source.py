@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.sampling import (
 )
 
 from observability_events import AutoAssignSampler
-from otel_auto_assign import Flags, configure, semconv, traced_job, traced_quote
+from otel_auto_assign import Flags, _span_source, configure, semconv, traced_job, traced_quote
 from otel_auto_assign._lean import LeanSpan, lean
 from otel_auto_assign._span_source import SpanSource
 from tests.instrumentation.sdk_spans import AT_END, ATTRIBUTES, START, a_life, local, provider, remote
@@ -182,6 +182,20 @@ def test_a_provider_that_comes_later_is_found(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider())
 
     assert isinstance(source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START), LeanSpan)
+
+
+def test_it_looks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking costs as much as many spans: jobs that are linked, which lean spans cannot be, do not look again."""
+    looked: list[trace.Tracer] = []
+    monkeypatch.setattr(_span_source, "lean", looked.append)
+    source = SpanSource(provider().get_tracer("x"))
+    link = trace.Link(trace.SpanContext(1, 2, is_remote=True))
+    for _ in range(3):
+        linked: Any = source.start_linked("auto_assign.job", Context(), dict(ATTRIBUTES), START, [link])
+        assert [each.context.span_id for each in linked.links] == [2]
+        source.start("auto_assign.quote", Context(), dict(ATTRIBUTES), START)
+
+    assert len(looked) == 1
 
 
 def test_decorated_calls_have_lean_spans(caplog: pytest.LogCaptureFixture) -> None:
