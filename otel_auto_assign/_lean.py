@@ -19,6 +19,7 @@ from threading import Lock
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry import attributes as attributes_api
 from opentelemetry.context import Context
 from opentelemetry.trace import (
     INVALID_SPAN,
@@ -59,8 +60,10 @@ _KNOWN_OF_ATTRIBUTES: Final = {
     "_immutable",
     "_extended_attributes",
 }
-_SETTING: Final = {"__init__", "__setitem__", "_set_items", "_setitem_locked"}
-"""What sets an attribute; not all of it is in every SDK."""
+_OF_SPANS: Final = ("__init__", "start", "set_attributes", "_readable_span", "_new_events", "_new_links")
+"""The methods that lean spans pass by."""
+_OF_ATTRIBUTES: Final = {"__init__", "__setitem__", "_set_items", "_setitem_locked"}
+"""Likewise; not all of them are in every version."""
 ATTRIBUTES_NEEDED: Final = 64
 """A limit on the number of attributes below this one may bind; the SDK then drops and counts."""
 
@@ -137,13 +140,11 @@ def _above(context: Context) -> SpanContext:
     return ids
 
 
-def _check_untouched(owner: Any, *names: str) -> None:
-    """Raise if one of ``names`` is not the function of its class's module: what an agent wrapped is to be called."""
-    cls = owner if isinstance(owner, type) else type(owner)
+def _check_untouched(module: Any, owner: Any, *names: str) -> None:
+    """Raise if one of ``names`` is anything but a function of ``module``: what an agent wrapped is to be called."""
     for name in names:
         function = inspect.getattr_static(owner, name)
-        defined = {id(vars(sys.modules[kind.__module__])) for kind in cls.__mro__ if name in vars(kind)}
-        if type(function) is not FunctionType or id(function.__globals__) not in defined:
+        if type(function) is not FunctionType or function.__globals__ is not vars(module):
             raise _NotAsKnownError(f"a {name} that somebody wrapped")
 
 
@@ -178,15 +179,13 @@ class LeanTracer:
         sampling = sdk.sampling
         self._parent_based = (sampling.ParentBased, sampling.ParentBasedTraceIdRatio)
         self._always_on, self._always_off = sampling.ALWAYS_ON, sampling.ALWAYS_OFF
-        _check_untouched(tracer, "start_span")
-        _check_untouched(
-            sdk._Span, "__init__", "start", "set_attributes", "_readable_span", "_new_events", "_new_links"
-        )
-        _check_untouched(sdk.ReadableSpan, "__init__")
+        _check_untouched(sdk, tracer, "start_span")
+        _check_untouched(sdk, sdk._Span, *_OF_SPANS)
+        _check_untouched(sdk, sdk.ReadableSpan, "__init__")
         for sampler in (*self._parent_based, self._always_on, self._always_off):
-            _check_untouched(sampler, "should_sample")
+            _check_untouched(sampling, sampler, "should_sample")
         if type(tracer.sampler) in self._parent_based:
-            _check_untouched(tracer.sampler, "should_sample")
+            _check_untouched(sampling, tracer.sampler, "should_sample")
         model = sdk._Span(
             name="",
             context=INVALID_SPAN_CONTEXT,
@@ -204,7 +203,7 @@ class LeanTracer:
         if not set(self._fields) <= _KNOWN or set(vars(sdk.ReadableSpan(""))) != _READABLE:
             raise _NotAsKnownError("fields of a span")
         self._attributes_class = type(model._attributes)
-        _check_untouched(self._attributes_class, *_SETTING & vars(self._attributes_class).keys())
+        _check_untouched(attributes_api, self._attributes_class, *_OF_ATTRIBUTES & vars(self._attributes_class).keys())
         self._attributes = dict(vars(model._attributes))
         if not set(self._attributes) <= _KNOWN_OF_ATTRIBUTES or type(self._attributes["_dict"]) is not dict:
             raise _NotAsKnownError("fields of its attributes")

@@ -71,6 +71,17 @@ def wrapped(owner: type, name: str) -> Callable[[pytest.MonkeyPatch], trace.Trac
     return make
 
 
+def with_another_class_of_spans(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
+    """A tracer of an SDK whose class of spans an agent has replaced, for one with a method of its own."""
+
+    class Redacting(sdk._Span):
+        def set_attributes(self, attributes: Any) -> None:
+            super().set_attributes(attributes)
+
+    monkeypatch.setattr(sdk, "_Span", Redacting)
+    return provider().get_tracer("x")
+
+
 def with_its_own_sampler(_: pytest.MonkeyPatch) -> trace.Tracer:
     """A tracer whose parent-based sampler has been given another method, it alone."""
     sampler = ParentBased(ALWAYS_OFF)
@@ -105,6 +116,7 @@ def with_a_field_more(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
         patched(ParentBased, "should_sample"),
         wrapped(ParentBased, "should_sample"),
         patched(type(ALWAYS_ON), "should_sample"),
+        with_another_class_of_spans,
         with_its_own_sampler,
         with_a_field_more,
         lambda _: provider(span_limits=sdk.SpanLimits(max_span_attributes=20)).get_tracer("x"),
@@ -123,6 +135,7 @@ def with_a_field_more(monkeypatch: pytest.MonkeyPatch) -> trace.Tracer:
         "parent based",
         "parent based by wrapt",
         "always on",
+        "another class of spans",
         "one sampler's own",
         "field",
         "count",
