@@ -85,6 +85,8 @@ def patch(module: Any, module_name: str, names: tuple[str, ...], decorate: Calla
         )
     if name.startswith("__") and not isinstance(owner, (ModuleType, type)):
         raise RefusedError(f"Python looks for {name} in the class: name {name_of(owner)}.{name}")
+    if found is vars(object).get(name):  # which looks at its class, whether that has one of its own
+        raise RefusedError(f"{name_of(owner)} has no {name} of its own, only Python's: name a method that it defines")
     if getattr(found, "__isabstractmethod__", False) is True:
         raise RefusedError("it is abstract: name it in the class that does the work")
     if (router := router_of(found)) is not None:

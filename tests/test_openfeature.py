@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 from opentelemetry._logs import Logger
 from opentelemetry.sdk._logs import LoggerProvider
@@ -85,19 +86,23 @@ class _Kept(exports.SimpleLogRecordProcessor):
         self.records.append(log_record.log_record)
 
 
-@pytest.mark.skipif(
-    "event_name" not in inspect.signature(Logger.emit).parameters,
-    reason="this version of opentelemetry-api cannot emit events",
-)
-def test_each_evaluation_is_an_event() -> None:
-    """Key, variant, value, reason and provider, and of a flag that is not there the kind of error; no targeting key."""
-    provide(auto_assign_retry_policy_v2=True)
+@pytest.fixture
+def events() -> list[Any]:
+    """What the hook emits."""
+    if "event_name" not in inspect.signature(Logger.emit).parameters:
+        pytest.skip("this version of opentelemetry-api cannot emit events")
     kept = _Kept()
     provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(kept)
     api.add_hooks([EvaluationEvents(provider)])
+    return kept.records
+
+
+def test_each_evaluation_is_an_event(events: list[Any]) -> None:
+    """Key, variant, value, reason and provider, and of a flag that is not there the kind of error; no targeting key."""
+    provide(auto_assign_retry_policy_v2=True)
     OpenFeatureFlags()()
-    good, bad = kept.records
+    good, bad = events
 
     assert good.event_name == bad.event_name == "feature_flag.evaluation"
     assert dict(good.attributes) == {
@@ -109,3 +114,18 @@ def test_each_evaluation_is_an_event() -> None:
     }
     assert bad.attributes[semconv.ERROR_TYPE] == "flag_not_found"
     assert CACHE in bad.attributes[semconv.FEATURE_FLAG_ERROR_MESSAGE]
+
+
+def test_what_may_be_a_persons_is_in_no_event(events: list[Any]) -> None:
+    """Neither the targeting key nor a value that is no boolean; an address in an error's text is scrubbed."""
+    set_provider = getattr(api, "set_provider_and_wait", api.set_provider)
+    set_provider(InMemoryProvider({"greeting": InMemoryFlag("on", {"on": "Hello, Ann"})}))
+    whoever = EvaluationContext("ann@example.com")
+    client = api.get_client()
+    assert client.get_string_value("greeting", "", whoever) == "Hello, Ann"
+    client.get_boolean_value("of-ann@example.com", default_value=False, evaluation_context=whoever)
+    found, missing = events
+
+    assert semconv.FEATURE_FLAG_RESULT_VALUE not in found.attributes
+    assert "Ann" not in str(dict(found.attributes))
+    assert "[e-mail]" in missing.attributes[semconv.FEATURE_FLAG_ERROR_MESSAGE]

@@ -250,6 +250,27 @@ def test_a_slow_reader_gets_every_line_whole(monkeypatch: pytest.MonkeyPatch, bl
     assert pipeline.accounts().committed == 52
 
 
+def test_who_is_faster_costs_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between our look and our writing somebody else may have filled the pipe: we look again."""
+    full = [True, True]
+    write = os.write
+
+    def once(descriptor: int, data: bytes) -> int:
+        if full:
+            full.pop()
+            raise BlockingIOError
+        return write(descriptor, data)
+
+    given = span()
+    pipeline = Pipeline(settings("", console=True))
+    with pipe_as_stdout(monkeypatch, blocking=False) as reader:
+        monkeypatch.setattr(os, "write", once)
+        shown_by(pipeline, given)
+        assert (full, pipeline.accounts().committed) == ([], 1)
+        assert os.read(reader, 4096).splitlines() == lines_of([given])
+        os.close(reader)
+
+
 def test_what_a_reader_leaves_behind_is_counted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

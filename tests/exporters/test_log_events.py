@@ -8,7 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry import trace
 from opentelemetry._logs import Logger
+from opentelemetry.context import get_current
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.sdk._logs import LoggerProvider, export
 from opentelemetry.sdk.trace import TracerProvider
@@ -18,6 +20,7 @@ from observability_events import AutoAssignSampler, LogEventsProcessor, Observab
 from observability_events.log_events import NOT_EMITTED
 from observability_events.rows import all_rows_of
 from otel_auto_assign import Settings, semconv
+from otel_auto_assign._spans import is_suppressed
 from otel_auto_assign._wiring import wire
 from tests.exporters.spans import EVERY, Recipe
 
@@ -111,6 +114,25 @@ def test_events_do_not_depend_on_sampling(logs: LoggerProvider, kept: Any) -> No
         assert [event.log_record.event_name for event in kept.get_finished_logs()] == [semconv.EVENT_STARTED]
     provider.shutdown()
     assert semconv.EVENT_SUMMARY in [event.log_record.event_name for event in kept.get_finished_logs()]
+
+
+def test_a_processor_sees_the_spans_context_and_no_suppression(logs: LoggerProvider, kept: Any) -> None:
+    """What we do ourselves is suppressed for instrumentations; the events are for everybody."""
+    seen: list[tuple[bool, int]] = []
+
+    class Looking(export.SimpleLogRecordProcessor):
+        def __init__(self) -> None: ...
+
+        def on_emit(self, log_record: Any) -> None:
+            seen.append((is_suppressed(get_current()), trace.get_current_span().get_span_context().span_id))
+
+        def shutdown(self) -> None: ...
+
+    logs.add_log_record_processor(Looking())
+    span = EVERY[semconv.EVENT_SUMMARY].span()
+    assert span.context is not None
+    events = emitted(logs, kept, span)
+    assert seen == [(False, span.context.span_id)] * len(events)
 
 
 def test_what_cannot_be_emitted_is_counted(caplog: pytest.LogCaptureFixture) -> None:

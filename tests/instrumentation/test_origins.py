@@ -165,6 +165,17 @@ def test_a_carrier_from_anywhere_is_made_safe(recorder: Recorder) -> None:
     assert len(reason) <= 500
 
 
+def test_a_carrier_may_be_the_headers_of_a_message(recorder: Recorder) -> None:
+    """Whatever the reason's text is, the carrier has printable ASCII only, and the job reads the text again."""
+    reason = "Κανένα τραπέζι\r\nX-Evil: 100%"
+    carrier = run_inline({"hold": None, "reason": reason})
+    assert all(value.isascii() and value.isprintable() for value in carrier.values())
+
+    with continue_from(carrier), traced_job():
+        pass
+    assert recorder.one("job")["inline.reason"] == reason
+
+
 def test_a_propagator_that_raises_costs_nothing(recorder: Recorder, request: pytest.FixtureRequest) -> None:
     """Neither the inline run nor the job hears of it."""
 

@@ -232,6 +232,7 @@ def test_a_declarative_file_in_code(folder: Path) -> None:
         ('[[targets]]\ncall = "planner.quite"\nrole = "quote"', "planner has no attribute 'quite'"),
         ('[[targets]]\ncall = "nowhere.quote"\nrole = "quote"', "none of nowhere was imported"),
         ('[[targets]]\ncall = "app.main"\nrole = "job"', "runs as __main__"),
+        ('[[targets]]\ncall = "__main__.main"\nrole = "job"', "runs as __main__"),
     ],
 )
 def test_what_is_wrong_costs_the_program_nothing(folder: Path, page: str, said: str) -> None:

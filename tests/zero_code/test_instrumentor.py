@@ -280,6 +280,21 @@ def test_a_hook_that_fails_does_not_break_the_import(
     assert _guard.failures
 
 
+def test_whatever_goes_wrong_later_instrumentors_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``opentelemetry-instrument`` stops at the first that raises; and there is nothing to set back then."""
+    from otel_auto_assign import _guard, instrumentor
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(instrumentor, "_wire_rows", fail)
+    before = len(_guard.failures)
+    with _guard.strict(False):
+        AutoAssignInstrumentor().instrument(targets=[])
+        AutoAssignInstrumentor().uninstrument()
+    assert len(_guard.failures) == before + 1
+
+
 def test_importing_inside_an_import(host: Host, instrument: Instrument, recorder: Recorder) -> None:
     """Modules that import each other half-way, and keep each other's functions, are traced all the same."""
     host.write("planner", "def quote(request): ...\nfrom HOST import other\n")

@@ -214,3 +214,25 @@ def test_what_is_never_called_is_refused(host: Host, instrument: Instrument, nam
     (report,) = instrument(quote_in(host, name))
     host.load("planner")
     assert (report.state, report.detail) == ("refused", why)
+
+
+@pytest.mark.parametrize("name", ["ByInit.__new__", "ByNew.__init__"])
+def test_what_every_object_has_is_refused(host: Host, instrument: Instrument, name: str) -> None:
+    """Python's own ``__new__`` and ``__init__`` take the arguments of the other, unless a class has both."""
+    host.write(
+        "planner",
+        """
+        class ByInit:
+            def __init__(self, request): ...
+        class ByNew:
+            def __new__(cls, request): return object.__new__(cls)
+        """,
+    )
+    (report,) = instrument(quote_in(host, name) | {"arguments": {}})
+    planner = host.load("planner")
+
+    assert planner.ByInit(1)
+    assert planner.ByNew(1)
+    owner, _, missing = name.partition(".")
+    assert report.state == "refused"
+    assert report.detail == f"{owner} has no {missing} of its own, only Python's: name a method that it defines"
