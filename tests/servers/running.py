@@ -38,7 +38,11 @@ class Jaeger:
 
     def traces(self, **asked: str) -> list[dict[str, Any]]:
         """Ask for traces, as its own web page does."""
-        found: list[dict[str, Any]] = self._get(f"traces?{urllib.parse.urlencode(asked)}")
+        return self.asked(f"traces?{urllib.parse.urlencode(asked)}")
+
+    def asked(self, what: str) -> list[dict[str, Any]]:
+        """Ask for what is below ``/api``."""
+        found: list[dict[str, Any]] = self._get(what)
         return found
 
     def trace(self, trace_id: str) -> dict[str, Any] | None:
