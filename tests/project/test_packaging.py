@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import configparser
+import json
+import os
 import subprocess
 import sys
 import zipfile
 from importlib.metadata import distribution
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from otel_auto_assign import semconv
 from otel_auto_assign._version import __version__
 from tests.project.environment import environment
 from tests.project.sources import PACKAGES, ROOT
@@ -109,6 +113,43 @@ def test_the_exporters_name_their_missing_extra(base_python: Path) -> None:
         missing.format("observability_events", "opentelemetry.sdk", "postgres"),
         missing.format("observability_events.sink", "opentelemetry.proto.collector", "sink"),
     ]
+
+
+ZERO_CODE = {
+    "jobs.py": "def assign(booking_id): return False\n",
+    "app.py": "import jobs\njobs.assign('b-17')\n",
+    "auto_assign.toml": 'targets = [{ call = "jobs.assign", role = "job" }]\n',
+    "otel.yaml": 'file_format: "1.0"\ntracer_provider: { processors: [{ simple: { exporter: { console: } } }] }\n',
+}
+COMMAND = "from opentelemetry.instrumentation.auto_instrumentation import run; run()"
+"""``opentelemetry-instrument``, whose script is not brought along."""
+
+
+@pytest.mark.parametrize("declared", [False, True], ids=["variables", "file"])
+def test_the_extra_for_zero_code_brings_all_it_takes(wheel: Path, tmp_path: Path, declared: bool) -> None:
+    """With it alone an SDK is configured, by variables or by a declarative file, and a job's rows are printed."""
+    if declared and find_spec("opentelemetry.configuration") is None:
+        pytest.skip("this SDK reads no declarative files")
+    python = environment(tmp_path / "installed", wheel, "otel-auto-assign[zero-code]")
+    for name, text in ZERO_CODE.items():
+        (tmp_path / name).write_text(text)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "SUPABASE", "PYTHON"))}
+    given = {
+        "OTEL_AUTO_ASSIGN_CONFIG": "auto_assign.toml",
+        "OTEL_EXPORTER_OBSERVABILITY_EVENTS_CONSOLE": "true",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        **({"OTEL_CONFIG_FILE": "otel.yaml"} if declared else {"OTEL_TRACES_EXPORTER": "console"}),
+    }
+    done = subprocess.run(
+        [python, "-c", COMMAND, str(python), "app.py"],
+        env=kept | given, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"id"')]
+
+    assert done.returncode == 0, done.stderr
+    assert [row["event_type"] for row in rows] == [semconv.EVENT_STARTED, semconv.EVENT_SUMMARY]
+    assert f'"name": "{semconv.SPAN_JOB}"' in done.stdout  # by the SDK's own exporter
 
 
 USER_CODE = """\
