@@ -30,10 +30,11 @@ install = for wanted in $(1); do \
 done
 
 .DEFAULT_GOAL := help
-.PHONY: help demo zero-code test soak test-debian servers test-servers test-versions $(TEST_ON) check bench validate docs site clean
+.PHONY: help demo demo-servers zero-code test soak test-debian servers test-servers test-versions $(TEST_ON) check bench validate docs site clean
 
 help:
 	@echo "make demo     a day in a restaurant, twice, on a real PostgreSQL    (ARGS='--help' for its options)"
+	@echo "make demo-servers     the same through a real Collector, Kafka and sink into the table, and into Jaeger; after make servers"
 	@echo "make zero-code    a web server, a queue and its worker, traced without a change of their source; needs redis-server"
 	@echo "make test     the tests                                             (ARGS: pytest's)"
 	@echo "make test-debian      those that use the database, on PostgreSQL 15, with pgbouncer, Redis and TLS; installs them by apt-get"
@@ -50,6 +51,9 @@ help:
 
 demo: $(READY)
 	@$(RUN) -m examples.restaurant $(ARGS)
+
+demo-servers: $(READY)
+	@$(RUN) -m examples.servers $(ARGS)
 
 zero-code: $(WITH_QUEUES)
 	@$(RUN) -m examples.zero_code

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -24,12 +24,21 @@ from examples.restaurant.requests import CsvError, Request, generate, read_csv
 from examples.restaurant.sandbox import Sandbox, forget_other_databases, open_sandbox
 from examples.restaurant.stop import ENDING_SIGNALS, Stop, StoppedError
 from examples.restaurant.then import run_then
-from examples.restaurant.tracing import Tracing
+from examples.restaurant.tracing import InProcess, Tracing
 from otel_auto_assign import Settings
 from otel_auto_assign.analysis.figures import figures, write_csv
 
+Way = Callable[[Options, Sandbox, Stop], AbstractContextManager[Tracing]]
+"""Lays the way from spans to rows, for as long as the demo runs."""
 
-def main(arguments: list[str]) -> int:
+
+@contextmanager
+def in_process(options: Options, sandbox: Sandbox, _stop: Stop) -> Iterator[Tracing]:
+    """Have the demo's own process write the rows."""
+    yield InProcess(settings_of(options, sandbox))
+
+
+def main(arguments: list[str], way: Way = in_process) -> int:
     """Run the demo.
 
     Gives its exit code: 0, 1 if something that must occur did not, 2 if it was asked wrongly, 128 + n if signal n ended
@@ -49,10 +58,10 @@ def main(arguments: list[str]) -> int:
         requests = generate(options.seed) if options.bookings is None else read_csv(options.bookings)
         _prepare_folder(options.out)
         forget_other_databases(os.environ)
-        with open_sandbox(options.dsn) as sandbox:
-            code = _run(options, requests, sandbox, stop)
+        with open_sandbox(options.dsn) as sandbox, way(options, sandbox, stop) as tracing:
+            code = _run(options, requests, sandbox, stop, tracing)
             if options.then is not None:
-                code = run_then(options.then, sandbox, stop) or code
+                code = run_then(options.then, sandbox, stop, **tracing.environment()) or code
             stop.check()
             return code
     except StoppedError:
@@ -62,15 +71,14 @@ def main(arguments: list[str]) -> int:
         return 2
 
 
-def _run(options: Options, requests: Sequence[Request], sandbox: Sandbox, stop: Stop) -> int:
-    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
-    restaurants = open_restaurants(sandbox.dsn, requests)
-    console.print(
-        f"[bold]{len(requests)} requests, {restaurants} restaurants, one day, twice[/bold]  "
-        f"[dim]{sandbox.server}, scale {options.scale:g}[/dim]"
-    )
-    tracing = Tracing(_settings(options, sandbox))
+def _run(options: Options, requests: Sequence[Request], sandbox: Sandbox, stop: Stop, tracing: Tracing) -> int:
     try:
+        console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+        restaurants = open_restaurants(sandbox.dsn, requests)
+        console.print(
+            f"[bold]{len(requests)} requests, {restaurants} restaurants, one day, twice[/bold]  "
+            f"[dim]{sandbox.server}, scale {options.scale:g}[/dim]"
+        )
         runs = []
         for phase in PHASES:
             stop.check()
@@ -121,14 +129,14 @@ def _report(console: Console, options: Options, sandbox: Sandbox, runs: list[Pha
         (options.out / name).write_text(page, encoding="utf-8")
     listed = ", ".join(str(options.out / name) for name in report.PAGES)
     console.print(f"Pages: {listed} (an illustration: one run each, as unit window)", soft_wrap=True, markup=False)
-    problems = shortcomings(
+    problems = tracing.look(console) + shortcomings(
         evidence if options.is_default_day else [], verdicts, written=tracing.written(), lost=tracing.lost()
     )
     sys.stderr.writelines(f"restaurant: {problem}\n" for problem in problems)
     return 1 if problems else 0
 
 
-def _settings(options: Options, sandbox: Sandbox) -> Settings:
+def settings_of(options: Options, sandbox: Sandbox) -> Settings:
     """Set everything here: no variable of the environment has a say in where the demo writes."""
     rules = HouseRules()
     return Settings(

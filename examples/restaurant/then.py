@@ -17,8 +17,10 @@ GRACE_SECONDS = 3.0
 POLL_SECONDS = 0.05
 
 
-def run_then(command: str, sandbox: Sandbox, stop: Stop) -> int:
+def run_then(command: str, sandbox: Sandbox, stop: Stop, **environ: str) -> int:
     """Run ``command`` in the shell, connected to the sandbox; give its exit code, 128 + n if signal n ended it.
+
+    ``environ`` is what it finds in its environment besides.
 
     From a terminal, Ctrl-C belongs to the command (``psql`` cancels a query by it). Whatever else ends the demo
     meanwhile ends the command, too.
@@ -35,7 +37,7 @@ def run_then(command: str, sandbox: Sandbox, stop: Stop) -> int:
     child = subprocess.Popen(  # noqa: S602 - it is the user's own command line
         f"trap : INT\n{command}" if terminal else command,  # else some shells end by a Ctrl-C that psql has handled
         shell=True,
-        env={**os.environ, **sandbox.environment(), "PATH": path},
+        env={**os.environ, **sandbox.environment(), **environ, "PATH": path},
         start_new_session=not terminal,
     )
     try:

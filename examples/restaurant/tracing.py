@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from importlib import import_module
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import Sampler
+from rich.console import Console
 
 from examples.restaurant.options import UsageError
 from observability_events import AutoAssignSampler, ObservabilityEventsProcessor
@@ -16,6 +20,7 @@ from otel_auto_assign import Settings, configure
 
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 FLUSH_MILLIS = 30_000
+QUEUE = 50_000  # spans; none of a day is to be given up
 GRACE_SECONDS = 1
 OTLP_SECONDS = 3  # an endpoint that does not answer shall not hold the demo
 
@@ -38,27 +43,61 @@ class SpanKeeper(SpanProcessor):
             return list(self._spans)
 
 
-class Tracing:
-    """A tracer provider that writes rows, and the product configured to use it.
+class Tracing(ABC):
+    """A tracer provider whose spans become rows, and the product configured to use it.
+
+    Args:
+        settings: The product's.
+        sampler: The provider's.
+        processors: In this order; what keeps the spans for the demo comes last.
+    """
+
+    def __init__(self, settings: Settings, sampler: Sampler, *processors: SpanProcessor) -> None:
+        self.keeper = SpanKeeper()
+        resource = Resource.create({"service.name": "restaurant", "deployment.environment.name": "demo"})
+        limits = SpanLimits(max_span_attributes=128, max_attribute_length=10_000)  # whatever the environment says
+        self._provider = TracerProvider(resource=resource, sampler=sampler, span_limits=limits, shutdown_on_exit=False)
+        for processor in (*processors, self.keeper):
+            self._provider.add_span_processor(processor)
+        configure(settings=settings, tracer_provider=self._provider)
+
+    @abstractmethod
+    def flush(self) -> bool:
+        """Wait until every row is written; False if that took too long."""
+
+    @abstractmethod
+    def written(self) -> int:
+        """Say how many rows are in the table."""
+
+    @abstractmethod
+    def lost(self) -> int:
+        """Say how many rows there should be that are not in the table."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what is left and let go."""
+
+    def look(self, _console: Console) -> list[str]:
+        """Show what else there is to see of the spans; give what is wrong there."""
+        return []
+
+    def environment(self) -> Mapping[str, str]:
+        """Give the variables by which a command finds that."""
+        return {}
+
+
+class InProcess(Tracing):
+    """Rows are written by the process itself; spans are sent, too, where the environment names an endpoint.
 
     Raises:
         UsageError: If spans are to be sent by OTLP and the exporter is not installed.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.keeper = SpanKeeper()
-        resource = Resource.create({"service.name": "restaurant", "deployment.environment.name": "demo"})
-        limits = SpanLimits(max_span_attributes=128, max_attribute_length=10_000)  # whatever the environment says
-        self._provider = TracerProvider(
-            resource=resource, sampler=AutoAssignSampler(), span_limits=limits, shutdown_on_exit=False
-        )
         # First: a processor that raises keeps those after it from their spans, and this one never does.
         self._rows = ObservabilityEventsProcessor(settings)
-        self._provider.add_span_processor(self._rows)
-        self._provider.add_span_processor(self.keeper)
-        if os.environ.get(OTLP_ENDPOINT):
-            self._provider.add_span_processor(BatchSpanProcessor(_otlp_exporter(), max_queue_size=50_000))
-        configure(settings=settings, tracer_provider=self._provider)
+        sending = [BatchSpanProcessor(_otlp_exporter(), max_queue_size=QUEUE)] if os.environ.get(OTLP_ENDPOINT) else []
+        super().__init__(settings, AutoAssignSampler(), self._rows, *sending)
 
     def flush(self) -> bool:
         """Wait until every row is written; False if that took too long."""

@@ -74,11 +74,11 @@ from examples.restaurant.bookings import Booking
 from examples.restaurant.clock import Clock, HouseRules
 from examples.restaurant.database import Database
 from examples.restaurant.instrumented import INSTRUMENTED
-from examples.restaurant.tracing import Tracing
+from examples.restaurant.tracing import InProcess
 from otel_auto_assign import Settings
 
 dsn, name, guests = sys.argv[1], sys.argv[2], int(sys.argv[3])
-tracing = Tracing(Settings(dsn=dsn, schedule_delay=0.02))
+tracing = InProcess(Settings(dsn=dsn, schedule_delay=0.02))
 morning, evening = datetime(2026, 11, 20, 10, tzinfo=UTC), datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 app = App(Database(dsn), Clock(morning, 1.0), HouseRules(), INSTRUMENTED)
 for _ in range(guests):

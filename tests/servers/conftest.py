@@ -9,7 +9,7 @@ import pytest
 
 from collector.build.debian import DEBIAN
 from collector.build.servers import ALL
-from tests.servers.running import kafka
+from collector.running import kafka
 
 HERE = Path(__file__).parent
 MARKER = "servers"

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from collector.build.servers import OTELCOL, RECIPES
+from collector.gateway import CONFIGS, KAFKA
 from otel_auto_assign.settings import Settings
 from tests.exporters.support import count
-from tests.servers.gateway import CONFIGS, KAFKA
 from tests.servers.sending import send_jobs
 from tests.servers.test_configs import VARIABLE
 from tests.servers.topic import LETTERS

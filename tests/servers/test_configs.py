@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from collector.build.servers import OTELCOL
+from collector.gateway import CONFIGS, GATEWAY, KAFKA, SINK
+from collector.running import collector, free_address
 from tests.exporters.support import until
-from tests.servers.gateway import CONFIGS, GATEWAY, KAFKA, SINK
-from tests.servers.running import collector, free_address
 
 AGENT: Final = CONFIGS / "agent.yaml"
 WAYS: Final = {"agent": (AGENT,), "gateway": (GATEWAY,), "kafka": (GATEWAY, KAFKA), "sink": (GATEWAY, SINK)}

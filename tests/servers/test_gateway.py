@@ -17,10 +17,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode
 
+from collector.gateway import Series, gateway
+from collector.running import Jaeger, jaeger
 from otel_auto_assign import semconv, traced_confirm, traced_job, traced_quote
 from tests.exporters.support import count, read, until
-from tests.servers.gateway import Series, gateway
-from tests.servers.running import Jaeger, jaeger
 from tests.servers.sending import SERVICE, assign, sending
 from tests.sink.program import Sink
 

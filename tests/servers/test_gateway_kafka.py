@@ -10,10 +10,10 @@ from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined] # its stubs do not export it
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from collector.gateway import KAFKA, gateway
+from collector.running import jaeger, kafka
 from otel_auto_assign import semconv
 from tests.exporters.support import until
-from tests.servers.gateway import KAFKA, gateway
-from tests.servers.running import jaeger, kafka
 from tests.servers.sending import sending
 from tests.servers.test_gateway import in_a_trace, kept
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
+from collector.running import Jaeger, free_address, jaeger
 from observability_events import ObservabilityEventsProcessor
 from otel_auto_assign import (
     continue_from,
@@ -24,7 +25,6 @@ from otel_auto_assign import (
     traced_quote,
 )
 from tests.exporters.support import read, settings, until
-from tests.servers.running import Jaeger, free_address, jaeger
 from tests.servers.sending import SERVICE, send_jobs, sending
 from tests.servers.test_sink import agent
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from collector.running import collector, free_address, jaeger, kafka
 from tests.exporters.support import until
-from tests.servers.running import collector, free_address, jaeger, kafka
 from tests.servers.sending import SERVICE, send_jobs
 
 THROUGH_KAFKA = """

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from collector.build.debian import PROMTOOL, REDIS
-from tests.servers.running import HOST, free_address, listens, process
+from collector.running import HOST, free_address, listens, process
 
 SCRAPING = Path(__file__).parents[2] / "collector" / "compose" / "prometheus.yaml"
 

@@ -13,12 +13,12 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 
+from collector.gateway import SINK, gateway
+from collector.running import free_address
 from observability_events.sampler import AlwaysSampleAutoAssign
 from otel_auto_assign import configure
 from otel_auto_assign.settings import Settings
 from tests.exporters.support import count, read, until
-from tests.servers.gateway import SINK, gateway
-from tests.servers.running import free_address
 from tests.servers.sending import assign, send_jobs
 from tests.servers.test_sink import JOBS, ROWS_A_JOB, agent
 from tests.sink.program import Sink

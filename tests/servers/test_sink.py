@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from collector.running import collector, free_address
 from otel_auto_assign import semconv
 from tests.exporters.support import count, read, until
 from tests.faults.proxy import Proxy
-from tests.servers.running import collector, free_address
 from tests.servers.sending import send_jobs
 from tests.sink.program import Sink
 

@@ -11,10 +11,10 @@ from google.protobuf.json_format import MessageToDict
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from collector.gateway import KAFKA, gateway
 from observability_events.catalogue import CATALOGUE
 from tests.exporters.support import count, until
 from tests.postgres import Connection, create_events_table
-from tests.servers.gateway import KAFKA, gateway
 from tests.servers.kafka_sink import KafkaSink
 from tests.servers.sending import send_jobs
 from tests.servers.topic import Topic

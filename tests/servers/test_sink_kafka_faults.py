@@ -14,11 +14,11 @@ import pytest
 from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from collector.running import free_address, kafka
 from tests.exporters.support import count, locked, span, until
 from tests.faults.proxy import Proxy
 from tests.postgres import Connection
 from tests.servers.kafka_sink import KafkaSink
-from tests.servers.running import free_address, kafka
 from tests.servers.topic import Topic
 from tests.sink.program import message
 from tests.sink.test_ends import WAITING

@@ -8,10 +8,10 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from collector.running import free_address, kafka
 from tests.exporters.support import count, until
 from tests.postgres import Connection
 from tests.servers.kafka_sink import KafkaSink
-from tests.servers.running import free_address, kafka
 from tests.servers.test_sink_kafka_faults import properties, quotes
 from tests.servers.topic import LETTERS, Topic
 

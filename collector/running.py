@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 60.0
 END_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.05
+_OTHERS: Final = ("OTEL_", "SUPABASE", "PG")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Jaeger:
         try:
             found: list[dict[str, Any]] = self._get(f"traces/{trace_id}")
         except urllib.error.HTTPError as error:
-            if error.code == 404:
+            if error.code == HTTPStatus.NOT_FOUND:
                 return None
             raise
         return found[0]
@@ -151,10 +153,21 @@ group.initial.rebalance.delay.ms=0
 def process(
     command: list[str], log: Path, environ: Mapping[str, str] | None = None, *, ready: Callable[[], bool]
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a program for the block; it is ready when ``ready`` says so, and what it said is in ``log``."""
+    """Run a program for the block; it is ready when ``ready`` says so, and what it said is in ``log``.
+
+    It does not hear the terminal's Ctrl-C, and nothing of our own environment that could lead to another database or
+    collector is passed on.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
     with log.open("w", encoding="utf-8") as output:
         started = subprocess.Popen(
-            command, env={**os.environ, **(environ or {})}, stdout=output, stderr=subprocess.STDOUT, text=True
+            command,
+            env={**inherited, **(environ or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
     try:
         until = time.monotonic() + START_SECONDS

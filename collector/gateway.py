@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.servers.running import collector, free_address
+from collector.running import collector, free_address
 
-CONFIGS: Final = Path(__file__).parents[2] / "collector" / "configs"
+CONFIGS: Final = Path(__file__).with_name("configs")
 GATEWAY: Final = CONFIGS / "gateway.yaml"
 KAFKA: Final = CONFIGS / "gateway-kafka.yaml"
 SINK: Final = CONFIGS / "sink.yaml"
