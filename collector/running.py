@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import time
@@ -23,7 +24,11 @@ HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 60.0
 END_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.05
+_PORTS: Final = range(20_000, 32_000)
+"""Below where Linux (32768) and everybody else (49152) begins to choose."""
 _OTHERS: Final = ("OTEL_", "SUPABASE", "PG")
+_chance: Final = random.SystemRandom()
+_given: Final[set[int]] = set()
 
 
 @dataclass(frozen=True)
@@ -196,6 +201,23 @@ def listens(address: str) -> bool:
 
 
 def free_address() -> str:
-    """Give an address on loopback that nobody has."""
-    with socket.create_server((HOST, 0)) as server:
-        return f"{HOST}:{server.getsockname()[1]}"
+    """Give an address on loopback that nobody has, and that nobody is given before it is used."""
+    return f"{HOST}:{free_port()}"
+
+
+def free_port() -> int:
+    """Give the port of such an address.
+
+    It is none of those that the kernel chooses from: between this call and the server's start, any connection of any
+    process might be given it.
+    """
+    while True:
+        port = _chance.choice(_PORTS)
+        if port in _given:
+            continue
+        _given.add(port)
+        try:
+            socket.create_server((HOST, port)).close()
+        except OSError:
+            continue
+        return port

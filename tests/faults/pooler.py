@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Self
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from collector.running import free_port
 from examples import embedded_postgres
 from tests.exporters.support import until
-from tests.faults.server import USER, free_port
+from tests.faults.server import USER
 
 if TYPE_CHECKING:
     from types import TracebackType

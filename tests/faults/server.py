@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from collector.running import free_port
 from examples import embedded_postgres
 from tests.exporters.support import signal_all, until
 from tests.postgres import PROGRAMS
@@ -185,10 +185,3 @@ class Server:
     ) -> None:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder)
-
-
-def free_port() -> int:
-    """Give a port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port

@@ -193,7 +193,7 @@ def test_a_static_member_that_is_restarted_finds_its_partitions(conn: Connection
     """The other one is not given them in between."""
     topic = Topic(broker).make()
     with KafkaSink(dsn, topic, "--instance", "one") as one, KafkaSink(dsn, topic, "--instance", "two") as two:
-        one.says(r"others have \[\d, \d\]")
+        ones = one.says(r"it has partitions (\[\d, \d\]), others have \[\d, \d\]")[1]
         mine = re.escape(two.says(r"it has partitions (\[\d, \d\])$")[1])
         before = shared(one)
         two.stop()
@@ -201,7 +201,8 @@ def test_a_static_member_that_is_restarted_finds_its_partitions(conn: Connection
         with KafkaSink(dsn, topic, "--instance", "two") as again:
             again.says(rf"it has partitions {mine}$")
             until(lambda: count(conn) == 8, seconds=20)
-        assert shared(one) == before
+        # It may be told of its own once more: a rebalance ends with that also for those whom it gives nothing.
+        assert {said.partition("it has partitions ")[2] for said in shared(one)[len(before) :]} <= {ones}
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
