@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,15 +50,28 @@ class Gateway:
     def decided(self, what: str) -> float:
         """Tell of how many traces it has decided ``what``: ``sampled`` or ``not_sampled``."""
         name = "otelcol_processor_tail_sampling_global_count_traces_sampled"
-        return sum(one.value for one in _series(self.itself, "text/plain")
-                   if one.name == name and one.labels["decision"] == what)  # fmt: skip
+        return _sum(_series(self.itself, "text/plain"), name, decision=what)
+
+    def has_handed_on(self) -> bool:
+        """Tell whether Jaeger has all that it is to get of the spans that came, if these came one by one.
+
+        When the gateway ends, what is still in its queue stays on its disk.
+        """
+        seen = _series(self.itself, "text/plain")
+        came = _sum(seen, "otelcol_processor_memory_limiter_accepted_spans")
+        # Each span is held against the policies, of which this is one, or against what was decided of its trace before.
+        decided = _sum(seen, "otelcol_processor_tail_sampling_sampling_policy_execution_count", policy="errors")
+        decided += _sum(seen, "otelcol_processor_tail_sampling_early_releases_from_cache_decision")
+        kept = _sum(seen, "otelcol_processor_outgoing_items", processor="transform/back")
+        sent = _sum(seen, "otelcol_exporter_sent_spans", exporter="otlp_grpc/jaeger")
+        return 0 < came <= decided and kept == sent
 
 
 @contextmanager
 def gateway(
     folder: Path, *, sink: str = "", jaeger: str = "", then: Sequence[Path] = (), **environ: str
 ) -> Iterator[Gateway]:
-    """Run it for the block; at the block's end it hands on what it holds, then ends.
+    """Run it for the block; what its queues hold at the block's end stays in its storage.
 
     Args:
         folder: Gets its log, and its storage.
@@ -85,6 +98,10 @@ def gateway(
     }
     with collector(GATEWAY, folder, given | environ, takes=made.takes, then=then):
         yield made
+
+
+def _sum(series: Iterable[Series], name: str, **labels: str) -> float:
+    return sum(one.value for one in series if one.name == name and labels.items() <= one.labels.items())
 
 
 def _series(address: str, form: str) -> list[Series]:

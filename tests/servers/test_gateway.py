@@ -87,6 +87,7 @@ def test_rows_are_made_of_all_and_jaeger_has_what_is_worth_a_look(conn: Connecti
             quick = [in_a_trace(sent) for _ in range(10)]
             refused = in_a_trace(sent, "No suitable tables for 4 guests")
             wanted = {in_a_trace(sent, "broken"), in_a_trace(sent, "timeout"), in_a_trace(sent, seconds=9)}
+            until(made.has_handed_on)
         until(lambda: {trace_id for (trace_id,) in read(conn, "context->>'trace_id'")} == {*quick, refused, *wanted})
         until(lambda: count(conn) == 13 * 5 + 4)  # a job that raises has no row of its own for that
         assert kept(found).keys() == wanted
@@ -99,6 +100,7 @@ def test_a_share_of_the_rest_is_kept(tmp_path: Path) -> None:
         with gateway(tmp_path, jaeger=found.otlp, KEPT_PERCENT="50") as made, sending(made.takes) as sent:
             for _ in range(80):
                 in_a_trace(sent)
+            until(made.has_handed_on)
         assert 15 < len(kept(found)) < 65
         assert {len(names) for names in kept(found).values()} == {5}
 
@@ -116,6 +118,7 @@ def test_an_error_is_kept_however_late_it_comes(tmp_path: Path) -> None:
             until(lambda: made.decided("not_sampled") == 1)
             request.set_status(Status(StatusCode.ERROR))
             request.end()
+            until(lambda: bool(kept(found)))
         assert list(kept(found).values()) == [{"POST /bookings"}]
 
 
@@ -143,6 +146,7 @@ def test_jaeger_gets_neither_addresses_nor_numbers(tmp_path: Path) -> None:
             span.add_event(f"told {MAIL}", {"by": f"sms to {NATIONAL}"})
             span.set_status(Status(StatusCode.ERROR, f"no table {personal}"))
             span.end()
+            until(made.has_handed_on)
         (got,) = found.traces(service=SERVICE)
     said = json.dumps(got, ensure_ascii=False)
     for hidden in (MAIL, PHONE, NATIONAL, "mail.example.org", "%40", "151234567", "aside"):
