@@ -199,6 +199,7 @@ def test_a_static_member_that_is_restarted_finds_its_partitions(conn: Connection
         (before, (*_, twos)) = shares(one), shares(two)
         two.stop()
         topic.send(*quotes(8))
+        time.sleep(8)  # a member learns of another's end with its heartbeat, every three seconds
         with KafkaSink(dsn, topic, "--instance", "two") as again:
             until(lambda: shares(again)[-1:] == [twos], seconds=20)
             until(lambda: count(conn) == 8, seconds=20)
